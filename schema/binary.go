@@ -1,0 +1,145 @@
+package schema
+
+import (
+	"errors"
+	"fmt"
+	"net/url"
+	"strings"
+	"unicode/utf8"
+)
+
+// attributePrefix begins the headers that carry the attributes of an event in
+// binary mode.
+const attributePrefix = "ce-"
+
+// cloudEvents begins the content types of structured mode.
+const cloudEvents = "application/cloudevents"
+
+// read tells the content mode of a message, whose body checkText has passed,
+// and reads it accordingly.
+func read(m Message) (published, error) {
+	h, err := readHeader(m.Header)
+	if err != nil {
+		return published{}, err
+	}
+	switch media := mediaType(h.contentType); {
+	case strings.HasPrefix(media, cloudEvents+"-batch"):
+		return published{}, errors.New("Content-Type: batches are not read; publish each event as a message of its own")
+	case media == cloudEvents, media == cloudEvents+"+json":
+		return readStructured(m.Body)
+	case strings.HasPrefix(media, cloudEvents):
+		return published{}, errors.New("Content-Type: only the JSON format of CloudEvents is read")
+	case len(h.attributes) == 0:
+		return readStructured(m.Body)
+	}
+	return readBinary(h.attributes, m.Body), nil
+}
+
+func mediaType(contentType string) string {
+	media, _, _ := strings.Cut(contentType, ";")
+	return strings.ToLower(strings.TrimSpace(media))
+}
+
+func readBinary(attributes map[string]string, body []byte) published {
+	p := published{envelope: make(map[string]any, len(attributes)+1), data: trimSpace(body)}
+	for name, value := range attributes {
+		p.envelope[name] = value
+	}
+	p.envelope["data"] = decode(p.data)
+	return p
+}
+
+// header is what the headers of a message say about an event.
+type header struct {
+	contentType string
+	attributes  map[string]string // by name without prefix, decoded
+}
+
+func readHeader(h Header) (header, error) {
+	found, err := foldNames(h)
+	if err != nil {
+		return header{}, err
+	}
+	read := header{contentType: found["content-type"], attributes: make(map[string]string, len(found))}
+	for name, value := range found {
+		attribute, ok := strings.CutPrefix(name, attributePrefix)
+		if !ok {
+			continue
+		}
+		text, err := url.PathUnescape(value)
+		if err != nil || !utf8.ValidString(text) {
+			return header{}, fmt.Errorf("%s: is not percent-encoded UTF-8", attributeLabel(attribute))
+		}
+		read.attributes[attribute] = text
+	}
+	return read, nil
+}
+
+// foldNames finds the headers that speak of an event, by lower-case name. NATS
+// keeps names as they were written (ADR-4), so one may be there in several
+// spellings; if these differ, nothing tells which of them is meant.
+func foldNames(h Header) (map[string]string, error) {
+	found := make(map[string]string, len(h))
+	for name, values := range h {
+		name = strings.ToLower(name)
+		attribute, ok := strings.CutPrefix(name, attributePrefix)
+		label := attributeLabel(attribute)
+		if name == "content-type" {
+			label = "Content-Type"
+		} else if !ok {
+			continue
+		}
+		for _, value := range values {
+			if before, twice := found[name]; twice && before != value {
+				return nil, fmt.Errorf("%s: appears more than once, with different values", label)
+			}
+			found[name] = value
+		}
+	}
+	return found, nil
+}
+
+// Header is the event's attributes as the headers of a message in binary mode,
+// whose body is Data.
+func (e Event) Header() Header {
+	h := make(Header, 12)
+	for name, value := range e.written() {
+		h[attributePrefix+name] = []string{percentEncode(value)}
+	}
+	return h
+}
+
+// percentEncode encodes what the CloudEvents binding for NATS does not allow
+// in a header: space, double quote, percent, and all but printable ASCII.
+func percentEncode(s string) string {
+	var b strings.Builder
+	for _, c := range []byte(s) {
+		if c <= ' ' || c > '~' || c == '"' || c == '%' {
+			fmt.Fprintf(&b, "%%%02X", c)
+		} else {
+			b.WriteByte(c)
+		}
+	}
+	return b.String()
+}
+
+// ReadEvent reads an event that [Event.Header] wrote, for messages of ours
+// that carry an event which was validated before. It checks that the
+// attributes are there, but neither their form nor the data, which it shares.
+func ReadEvent(h Header, data []byte) (Event, error) {
+	read, err := readHeader(h)
+	if err != nil {
+		return Event{}, fmt.Errorf("read event from headers: %w", err)
+	}
+	e := Event{Data: data}
+	for _, a := range e.attributes() {
+		*a.value = read.attributes[a.name]
+		if a.required && *a.value == "" {
+			return Event{}, fmt.Errorf("read event from headers: %s: is missing", a.name)
+		}
+	}
+	if e.Time, err = parseTime(read.attributes["time"]); err != nil {
+		return Event{}, fmt.Errorf("read event from headers: %w", err)
+	}
+	return e, nil
+}
