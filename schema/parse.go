@@ -2,7 +2,6 @@ package schema
 
 import (
 	"errors"
-	"strings"
 	"time"
 )
 
@@ -35,7 +34,7 @@ func (i *Invalid) Error() string { return i.Reason }
 // for byte as published, and may share memory with m.Body. The error is always
 // an *[Invalid]. Parse may be called from many goroutines.
 func (v *Validator) Parse(m Message) (Event, error) {
-	typeName := subjectType(m.Subject)
+	typeName := TypeOf(m.Subject)
 	e, err := v.parse(m, typeName)
 	if err != nil {
 		return Event{}, &Invalid{Type: typeName, Reason: err.Error()}
@@ -58,12 +57,4 @@ func (v *Validator) parse(m Message, typeName string) (Event, error) {
 		return Event{}, err
 	}
 	return p.event(m.Stored)
-}
-
-func subjectType(subject string) string {
-	name, ok := strings.CutPrefix(subject, EventSubject(""))
-	if _, known := TypeNamed(name); !ok || !known {
-		return UnknownType
-	}
-	return name
 }

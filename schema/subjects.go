@@ -1,6 +1,9 @@
 package schema
 
-import "regexp"
+import (
+	"regexp"
+	"strings"
+)
 
 // Subjects of the contract. Tokens that we fill in are event types, channel
 // names and ids, all of which ValidID or the type table has checked.
@@ -13,6 +16,15 @@ const (
 
 // EventSubject is where events of this type are published.
 func EventSubject(typeName string) string { return "tocsin.events." + typeName }
+
+// TypeOf is the event type that a subject names, or UnknownType.
+func TypeOf(subject string) string {
+	name, ok := strings.CutPrefix(subject, EventSubject(""))
+	if _, known := TypeNamed(name); !ok || !known {
+		return UnknownType
+	}
+	return name
+}
 
 // DeliverySubject holds the deliveries of a channel that wait for their first attempt.
 func DeliverySubject(channel string) string { return "tocsin.deliveries." + channel }

@@ -1,0 +1,124 @@
+package queue
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/cenkalti/backoff/v4"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"go.uber.org/zap"
+)
+
+// Options say which NATS to speak to, and how.
+type Options struct {
+	URL   string // one server, or several by comma; tls:// asks for TLS
+	Creds string // credentials file; empty: none
+	CA    string // PEM file of the authority that signed the server's certificate; empty: the system's
+	Name  string // how the server lists this connection
+
+	// Patient waits for a server that is not there yet, as daemons do. A
+	// command that a person waits for fails instead.
+	Patient bool
+
+	Log *zap.Logger
+}
+
+// Queue is a connection to Tocsin's streams.
+type Queue struct {
+	conn *nats.Conn
+	js   jetstream.JetStream
+	log  *zap.Logger
+}
+
+// Connect opens the connection. It is kept, and found again after an outage of
+// any length, until Close.
+func Connect(o Options) (*Queue, error) {
+	options := []nats.Option{
+		nats.Name(o.Name),
+		nats.MaxReconnects(-1), // the library's default gives up after 60 attempts
+		nats.IgnoreAuthErrorAbort(),
+		nats.RetryOnFailedConnect(o.Patient),
+		nats.DrainTimeout(5 * time.Second),
+		nats.CustomReconnectDelay(reconnectDelay()),
+	}
+	options = append(options, logConnection(o.Log)...)
+	if o.Creds != "" {
+		options = append(options, nats.UserCredentials(o.Creds))
+	}
+	if o.CA != "" {
+		options = append(options, nats.RootCAs(o.CA))
+	}
+	conn, err := nats.Connect(o.URL, options...)
+	if err != nil {
+		return nil, fmt.Errorf("connect to NATS at %s: %w", redactURL(o.URL), err)
+	}
+	js, err := jetstream.New(conn,
+		jetstream.WithPublishAsyncMaxPending(8192),
+		jetstream.WithPublishAsyncTimeout(publishTimeout),
+	)
+	if err != nil {
+		conn.Close()
+		return nil, fmt.Errorf("open JetStream: %w", err)
+	}
+	return &Queue{conn: conn, js: js, log: o.Log}, nil
+}
+
+// Close flushes acknowledgements that are under way and closes the connection.
+func (q *Queue) Close() {
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	if err := q.conn.FlushWithContext(ctx); err != nil && q.conn.IsConnected() {
+		q.log.Warn("acknowledgements may be lost", zap.Error(err))
+	}
+	q.conn.Close()
+}
+
+// Connected reports whether the server can be reached at this moment.
+func (q *Queue) Connected() bool { return q.conn.IsConnected() }
+
+// publishTimeout bounds the wait for the server to confirm that a message is
+// stored. It is long, because giving up early means publishing again.
+const publishTimeout = 10 * time.Second
+
+// outage is how to try again while a server is away: soon at first, every few
+// seconds later, for ever.
+func outage() *backoff.ExponentialBackOff {
+	return backoff.NewExponentialBackOff(
+		backoff.WithInitialInterval(100*time.Millisecond),
+		backoff.WithMultiplier(2),
+		backoff.WithMaxInterval(3*time.Second),
+		backoff.WithMaxElapsedTime(0),
+	)
+}
+
+func reconnectDelay() nats.ReconnectDelayHandler {
+	return func(attempts int) time.Duration {
+		policy := outage()
+		delay := policy.NextBackOff()
+		for range min(attempts, 10) {
+			delay = policy.NextBackOff()
+		}
+		return delay
+	}
+}
+
+func logConnection(log *zap.Logger) []nats.Option {
+	return []nats.Option{
+		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
+			if err != nil {
+				log.Warn("lost NATS; waiting for it", zap.Error(err))
+			}
+		}),
+		nats.ReconnectHandler(func(conn *nats.Conn) {
+			log.Info("found NATS again", zap.String("server", conn.ConnectedUrlRedacted()))
+		}),
+		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
+			if !errors.Is(err, nats.ErrConnectionClosed) {
+				log.Warn("NATS reports", zap.Error(err)) // permission errors show nowhere else
+			}
+		}),
+	}
+}

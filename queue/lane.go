@@ -1,0 +1,212 @@
+package queue
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/cenkalti/backoff/v4"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"go.uber.org/zap"
+)
+
+const (
+	// ackWait is how long after a worker's death its messages go to another.
+	ackWait = 30 * time.Second
+	// heartbeat keeps a message in hand; two may be lost before ackWait ends.
+	heartbeat = ackWait / 3
+	// pullWait bounds one pull. A stopping worker waits for its open pulls to
+	// end and hands back what they still bring.
+	pullWait = time.Second
+)
+
+// lane hands out the messages of one consumer, no more at a time than it has
+// slots.
+type lane struct {
+	queue    *Queue
+	stream   string
+	consumer jetstream.ConsumerConfig
+	slots    int
+	handle   func(ctx context.Context, msg jetstream.Msg) Outcome
+}
+
+// Pool runs lanes together and stops them together.
+type Pool struct {
+	queue *Queue
+	lanes []lane
+	drain time.Duration
+}
+
+// NewPool makes a pool without lanes. drain is how long messages in hand may
+// take once it is told to stop.
+func (q *Queue) NewPool(drain time.Duration) *Pool { return &Pool{queue: q, drain: drain} }
+
+// Run hands out messages until stop is done; then it pulls no more, lets what
+// is in hand finish, and returns. What is still in hand after the drain time
+// is given up: its context ends, and another worker gets the message.
+func (p *Pool) Run(stop context.Context) {
+	work, giveUp := context.WithCancelCause(context.WithoutCancel(stop))
+	defer giveUp(nil)
+	var lanes sync.WaitGroup
+	for _, l := range p.lanes {
+		lanes.Go(func() { l.run(stop, work) })
+	}
+	<-stop.Done()
+	timer := time.AfterFunc(p.drain, func() { giveUp(errDrained) })
+	defer timer.Stop()
+	lanes.Wait()
+}
+
+var errDrained = errors.New("the drain time is over")
+
+// run is the only place that starts goroutines for messages.
+func (l lane) run(stop, work context.Context) {
+	var hands sync.WaitGroup
+	defer hands.Wait()
+	slots := newSlots(l.slots)
+	outages := outage()
+	var consumer jetstream.Consumer
+	for stop.Err() == nil {
+		var err error
+		if consumer == nil {
+			consumer, err = l.ensureConsumer(stop)
+		}
+		if err == nil {
+			err = l.pull(stop, consumer, slots, func(msg jetstream.Msg) {
+				hands.Go(func() {
+					defer slots.release(1)
+					l.hold(stop, work, msg)
+				})
+			})
+		}
+		if err == nil {
+			outages.Reset()
+			continue
+		}
+		if stop.Err() != nil {
+			return
+		}
+		if missing(err) {
+			consumer = nil
+		}
+		wait := outages.NextBackOff()
+		l.queue.log.Warn("cannot pull; trying again", zap.String("consumer", l.consumer.Durable),
+			zap.Duration("next_try", wait), zap.Error(err))
+		pause(stop, wait)
+	}
+}
+
+// pull asks for as many messages as there are free slots and starts each.
+func (l lane) pull(stop context.Context, consumer jetstream.Consumer, slots *slots, start func(jetstream.Msg)) error {
+	free := slots.take(stop)
+	if free == 0 {
+		return nil
+	}
+	batch, err := consumer.Fetch(free, jetstream.FetchMaxWait(pullWait))
+	if err != nil {
+		slots.release(free)
+		return err
+	}
+	for msg := range batch.Messages() {
+		free--
+		start(msg)
+	}
+	slots.release(free)
+	if err := batch.Error(); err != nil && !errors.Is(err, nats.ErrTimeout) {
+		return err
+	}
+	return nil
+}
+
+// hold keeps a message in hand while it is handled, and settles it.
+func (l lane) hold(stop, work context.Context, msg jetstream.Msg) {
+	if stop.Err() != nil {
+		l.queue.settle(work, msg, HandBack())
+		return
+	}
+	letGo := keepInHand(msg)
+	defer letGo()
+	l.queue.settle(work, msg, l.handle(work, msg))
+}
+
+func (l lane) ensureConsumer(ctx context.Context) (jetstream.Consumer, error) {
+	ctx, cancel := context.WithTimeout(ctx, publishTimeout)
+	defer cancel()
+	consumer, err := l.queue.js.CreateOrUpdateConsumer(ctx, l.stream, l.consumer)
+	if errors.Is(err, jetstream.ErrStreamNotFound) {
+		if err := l.queue.Setup(ctx, 0); err != nil {
+			return nil, err
+		}
+		consumer, err = l.queue.js.CreateOrUpdateConsumer(ctx, l.stream, l.consumer)
+	}
+	return consumer, wrap(err, "create consumer %s on %s", l.consumer.Durable, l.stream)
+}
+
+// missing reports whether a consumer has to be made anew: somebody deleted it,
+// or its stream, or the server lost both.
+func missing(err error) bool {
+	return errors.Is(err, jetstream.ErrConsumerDeleted) || errors.Is(err, jetstream.ErrConsumerNotFound) ||
+		errors.Is(err, jetstream.ErrStreamNotFound) || errors.Is(err, nats.ErrNoResponders)
+}
+
+func pause(ctx context.Context, wait time.Duration) {
+	select {
+	case <-time.After(wait):
+	case <-ctx.Done():
+	}
+}
+
+// settle does what an outcome says, and is the only place that acknowledges. It
+// stores what comes next before it acknowledges what came before, and goes on
+// trying while NATS is away. If ctx ends first, the message is left for
+// another worker.
+func (q *Queue) settle(ctx context.Context, msg jetstream.Msg, o Outcome) {
+	err := backoff.RetryNotify(func() error { return q.storeNext(ctx, msg, o) },
+		backoff.WithContext(outage(), ctx),
+		func(err error, next time.Duration) {
+			q.log.Warn("cannot store an outcome; trying again", zap.Error(err), zap.Duration("next_try", next))
+		})
+	if err != nil {
+		q.log.Warn("left a message for another worker", zap.Error(err))
+		return
+	}
+	switch o.verdict {
+	case handBack:
+		err = msg.Nak()
+	case stayed:
+		err = msg.NakWithDelay(o.wait)
+	default:
+		err = msg.Ack()
+	}
+	if err != nil {
+		q.log.Warn("cannot acknowledge; it will be handed out again", zap.Error(err))
+	}
+}
+
+// storeNext stores what an outcome leaves behind, if anything.
+func (q *Queue) storeNext(ctx context.Context, msg jetstream.Msg, o Outcome) error {
+	switch o.verdict {
+	case park:
+		return q.parkDelivery(ctx, o.delivery, rungFor(time.Until(o.delivery.Due)))
+	case bury:
+		if o.delivery.Channel == "" {
+			return q.store(ctx, deadEvent(msg, o.death), deathKey(msg))
+		}
+		return q.store(ctx, deadDelivery(o.delivery, o.death), deathKey(msg))
+	default:
+		return nil
+	}
+}
+
+// deathKey is the idempotency key of a dead letter: one for each message that
+// can die.
+func deathKey(msg jetstream.Msg) string {
+	meta, err := msg.Metadata()
+	if err != nil {
+		return ""
+	}
+	return fmt.Sprintf("%s:%d", meta.Stream, meta.Sequence.Stream)
+}

@@ -1,0 +1,196 @@
+package queue
+
+import (
+	"fmt"
+	"maps"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"tocsin/schema"
+)
+
+// A delivery travels as the event it carries, a CloudEvent in binary mode, and
+// these headers beside it. The body is the event's data, byte for byte, on
+// every hop and in the dead letter.
+const (
+	headerDelivery = "Tocsin-Delivery" // its id, for people and tools; computed, never read back
+	headerUser     = "Tocsin-User"
+	headerChannel  = "Tocsin-Channel"
+	headerTarget   = "Tocsin-Target"
+	headerPlanned  = "Tocsin-Planned"
+	headerDue      = "Tocsin-Due"
+	headerAttempts = "Tocsin-Attempts"
+	headerLastAt   = "Tocsin-Last-At"
+	headerStatus   = "Tocsin-Last-Status"
+	headerReason   = "Tocsin-Last-Reason"
+	headerStrikes  = "Tocsin-Strikes"
+	headerHops     = "Tocsin-Hops"
+	headerReplays  = "Tocsin-Replays"
+
+	// Of dead letters alone.
+	headerCause      = "Tocsin-Dead-Cause"
+	headerDeadReason = "Tocsin-Dead-Reason"
+	headerDeadAt     = "Tocsin-Dead-At"
+	headerSubject    = "Tocsin-Subject"         // of an event: where it was published
+	headerSequence   = "Tocsin-Sequence"        // of an event: its place in TOCSIN_EVENTS
+	headerDropped    = "Tocsin-Headers-Dropped" // of an event: how many of its headers did not fit
+)
+
+// maxReason bounds what a far end can make us carry in a header.
+const maxReason = 500
+
+func encode(subject string, d schema.Delivery) *nats.Msg {
+	header := nats.Header(maps.Clone(d.Event.Header()))
+	set := func(name, value string) { header[name] = []string{value} }
+	count := func(name string, n int) {
+		if n != 0 {
+			set(name, strconv.Itoa(n))
+		}
+	}
+	moment := func(name string, t time.Time) {
+		if !t.IsZero() {
+			set(name, t.UTC().Format(time.RFC3339Nano))
+		}
+	}
+	set(headerDelivery, d.ID())
+	set(headerUser, d.User)
+	set(headerChannel, d.Channel)
+	set(headerTarget, d.Target)
+	moment(headerPlanned, d.Planned)
+	moment(headerDue, d.Due)
+	count(headerAttempts, d.Attempts)
+	moment(headerLastAt, d.Last.At)
+	if d.Attempts > 0 {
+		set(headerStatus, oneLine(d.Last.Status))
+		set(headerReason, oneLine(d.Last.Reason))
+	}
+	count(headerStrikes, d.Strikes)
+	count(headerHops, d.Hops)
+	count(headerReplays, d.Replays)
+	return &nats.Msg{Subject: subject, Header: header, Data: d.Event.Data}
+}
+
+func decode(header nats.Header, data []byte) (schema.Delivery, error) {
+	event, err := schema.ReadEvent(schema.Header(header), data)
+	if err != nil {
+		return schema.Delivery{}, fmt.Errorf("read delivery: %w", err)
+	}
+	r := reader{header: header}
+	d := schema.Delivery{
+		Event:    event,
+		User:     r.text(headerUser),
+		Channel:  r.text(headerChannel),
+		Target:   r.text(headerTarget),
+		Planned:  r.moment(headerPlanned),
+		Due:      r.moment(headerDue),
+		Attempts: r.count(headerAttempts),
+		Last: schema.Attempt{
+			At:     r.moment(headerLastAt),
+			Status: r.text(headerStatus),
+			Reason: r.text(headerReason),
+		},
+		Strikes: r.count(headerStrikes),
+		Hops:    r.count(headerHops),
+		Replays: r.count(headerReplays),
+	}
+	for name, id := range map[string]string{headerUser: d.User, headerChannel: d.Channel, headerTarget: d.Target} {
+		if r.err == nil && !schema.ValidID(id) {
+			r.err = fmt.Errorf("header %s is not an id", name)
+		}
+	}
+	if r.err != nil {
+		return schema.Delivery{}, fmt.Errorf("read delivery: %w", r.err)
+	}
+	return d, nil
+}
+
+// reader reads headers and keeps the first error.
+type reader struct {
+	header nats.Header
+	err    error
+}
+
+func (r *reader) text(name string) string { return r.header.Get(name) }
+
+func (r *reader) count(name string) int {
+	text := r.header.Get(name)
+	if text == "" {
+		return 0
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil && r.err == nil {
+		r.err = fmt.Errorf("header %s: %w", name, err)
+	}
+	return n
+}
+
+func (r *reader) moment(name string) time.Time {
+	text := r.header.Get(name)
+	if text == "" {
+		return time.Time{}
+	}
+	t, err := time.Parse(time.RFC3339Nano, text)
+	if err != nil && r.err == nil {
+		r.err = fmt.Errorf("header %s: %w", name, err)
+	}
+	return t
+}
+
+// oneLine makes any text fit for a header: no line breaks or control
+// characters, and a bounded length.
+func oneLine(text string) string {
+	text = strings.Map(func(r rune) rune {
+		if r < ' ' || r == 0x7f || r == '\uFFFD' {
+			return ' '
+		}
+		return r
+	}, text)
+	if len(text) > maxReason {
+		text = strings.ToValidUTF8(text[:maxReason], "") + "…"
+	}
+	return strings.TrimSpace(text)
+}
+
+// deadEvent is the event as it was published, with the reason beside it.
+// Headers that would not fit beside ours are left out, and counted: the whole
+// message can still be read from TOCSIN_EVENTS by its sequence.
+func deadEvent(msg jetstream.Msg, death Death) *nats.Msg {
+	header := nats.Header{}
+	room := 48 << 10 // NATS takes 64 KiB of headers, and ours are below 2 KiB
+	dropped := 0
+	for name, values := range msg.Headers() {
+		size := len(name) + len(strings.Join(values, "")) + 4*len(values)
+		if size > room {
+			dropped++
+			continue
+		}
+		room -= size
+		header[name] = values
+	}
+	delete(header, nats.MsgIdHdr) // would make a second death of a replayed event a duplicate
+	if dropped > 0 {
+		header[headerDropped] = []string{strconv.Itoa(dropped)}
+	}
+	header[headerSubject] = []string{msg.Subject()}
+	if meta, err := msg.Metadata(); err == nil {
+		header[headerSequence] = []string{strconv.FormatUint(meta.Sequence.Stream, 10)}
+	}
+	markDead(header, death)
+	return &nats.Msg{Subject: schema.DeadEventSubject(death.Type), Header: header, Data: msg.Data()}
+}
+
+func deadDelivery(d schema.Delivery, death Death) *nats.Msg {
+	msg := encode(schema.DeadSubject(d.Channel, d.Event.Type), d)
+	markDead(msg.Header, death)
+	return msg
+}
+
+func markDead(header nats.Header, death Death) {
+	header[headerCause] = []string{string(death.Cause)}
+	header[headerDeadReason] = []string{oneLine(death.Reason)}
+	header[headerDeadAt] = []string{time.Now().UTC().Format(time.RFC3339Nano)}
+}
