@@ -1,0 +1,114 @@
+package prefs
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+)
+
+const (
+	targetPrefix = "target/"
+	offPrefix    = "off "
+
+	// markerLayout is RFC 3339 in UTC with all nine digits, so that the order of
+	// the texts is the order of the times: scripts compare them.
+	markerLayout = "2006-01-02T15:04:05.000000000Z"
+)
+
+// record is a user's prefs hash, read.
+type record struct {
+	choices    map[Cell]bool
+	targets    map[TargetRef]marker
+	unreadable []string // names of fields, sorted
+}
+
+// marker says that a target is set up, since when, and whether it is on.
+type marker struct {
+	at     time.Time // set up, or switched off
+	off    bool
+	reason string // of off
+}
+
+func readRecord(fields map[string]string) record {
+	var r record
+	for field, value := range fields {
+		if !r.readTarget(field, value) && !r.readChoice(field, value) {
+			r.unreadable = append(r.unreadable, field)
+		}
+	}
+	slices.Sort(r.unreadable)
+	return r
+}
+
+func (r *record) readTarget(field, value string) bool {
+	name, isTarget := strings.CutPrefix(field, targetPrefix)
+	if !isTarget {
+		return false
+	}
+	channel, id, _ := strings.Cut(name, "/")
+	ref := TargetRef{channel, id}
+	m, err := parseMarker(value)
+	if err != nil || ref.check() != nil {
+		return false
+	}
+	if r.targets == nil {
+		r.targets = make(map[TargetRef]marker)
+	}
+	r.targets[ref] = m
+	return true
+}
+
+func (r *record) readChoice(field, value string) bool {
+	typeName, channel, found := strings.Cut(field, "/")
+	on, understood := parseChoice(value)
+	if !found || !understood || strings.Contains(channel, "/") {
+		return false
+	}
+	if r.choices == nil {
+		r.choices = make(map[Cell]bool)
+	}
+	r.choices[Cell{typeName, channel}] = on
+	return true
+}
+
+// sortedRefs lists the targets by channel and id.
+func (r *record) sortedRefs() []TargetRef {
+	return slices.SortedFunc(maps.Keys(r.targets), func(a, b TargetRef) int {
+		return cmp.Or(cmp.Compare(a.Channel, b.Channel), cmp.Compare(a.ID, b.ID))
+	})
+}
+
+func (r *record) targetsOn() []TargetRef {
+	return slices.DeleteFunc(r.sortedRefs(), func(ref TargetRef) bool { return r.targets[ref].off })
+}
+
+func choiceField(cell Cell) string       { return cell.Type + "/" + cell.Channel }
+func markerField(ref TargetRef) string   { return targetPrefix + ref.String() }
+func onMarker(since time.Time) string    { return since.UTC().Format(markerLayout) }
+func offMarker(m marker) string          { return offPrefix + onMarker(m.at) + " " + m.reason }
+func parseChoice(s string) (on, ok bool) { return s == "1", s == "1" || s == "0" }
+
+func choiceValue(on bool) string {
+	if on {
+		return "1"
+	}
+	return "0"
+}
+
+func parseMarker(value string) (marker, error) {
+	var m marker
+	text, off := strings.CutPrefix(value, offPrefix)
+	if off {
+		m.off = true
+		text, m.reason, _ = strings.Cut(text, " ")
+	}
+	at, err := time.Parse(time.RFC3339Nano, text)
+	if err != nil {
+		return marker{}, fmt.Errorf("read the time in a target's marker: %w", err)
+	}
+	m.at = at
+	return m, nil
+}

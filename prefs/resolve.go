@@ -1,0 +1,111 @@
+package prefs
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"tocsin/schema"
+)
+
+// Resolution is what the preferences say of a delivery at this moment.
+type Resolution struct {
+	// Suppressed tells people why the delivery is not made any more; if it is
+	// empty, send. Profile is empty and Settings nil where it is set.
+	Suppressed string
+
+	Settings json.RawMessage // of the target, in the clear
+	Since    time.Time       // when these settings were saved
+	Profile  Profile
+}
+
+const (
+	notKnown   = "no such user any more"
+	notMember  = "no longer a member of the account"
+	noTarget   = "no such target any more"
+	targetOff  = "target is switched off"
+	chosenOff  = "switched off by the user"
+	defaultOff = "off by default for this type"
+)
+
+// Resolve reads, in one round trip, whether a delivery is still to be made and
+// to where. Call it at every attempt. Settings that the keyring cannot open are
+// ErrSealed: the delivery waits for the operator and is not dropped.
+func (s *Store) Resolve(ctx context.Context, d schema.Delivery) (Resolution, error) {
+	cell, ref := Cell{d.Event.Type, d.Channel}, TargetRef{d.Channel, d.Target}
+	var reply resolveReply
+	err := s.ask(ctx, func(p redis.Pipeliner) error {
+		reply.member = p.SIsMember(ctx, accountsKey(d.User), d.Event.Account)
+		reply.fields = p.HMGet(ctx, prefsKey(d.User), choiceField(cell), markerField(ref))
+		reply.sealed = p.HGet(ctx, targetsKey(d.User), ref.String())
+		reply.profile = p.Get(ctx, profileKey(d.User))
+		return nil
+	})
+	if err = cmp.Or(err, reply.err()); err != nil {
+		return Resolution{}, fmt.Errorf("read the preferences of user %s: %w", d.User, err)
+	}
+	suppressed, since, err := reply.verdict(cell)
+	if suppressed != "" || err != nil {
+		return Resolution{Suppressed: suppressed}, err
+	}
+	settings, err := s.keys.open(d.User, ref, reply.sealed.Val())
+	if err != nil {
+		return Resolution{}, err
+	}
+	profile, err := parseProfile(d.User, reply.profile.Val())
+	if err != nil {
+		return Resolution{}, err
+	}
+	return Resolution{Settings: settings, Since: since, Profile: profile}, nil
+}
+
+type resolveReply struct {
+	member  *redis.BoolCmd
+	fields  *redis.SliceCmd // the choice and the target's marker, nil where there is none
+	sealed  *redis.StringCmd
+	profile *redis.StringCmd
+}
+
+func (r resolveReply) err() error {
+	for _, reply := range [...]redis.Cmder{r.member, r.fields, r.sealed, r.profile} {
+		if err := reply.Err(); err != nil && !absent(err) {
+			return err
+		}
+	}
+	return nil
+}
+
+// verdict says why the delivery is not made, or since when its target stands.
+// A choice that makes no sense counts as none, as in Recipients.
+func (r resolveReply) verdict(cell Cell) (suppressed string, since time.Time, err error) {
+	choice, _ := r.fields.Val()[0].(string)
+	text, marked := r.fields.Val()[1].(string)
+	var m marker
+	if marked {
+		if m, err = parseMarker(text); err != nil {
+			return "", time.Time{}, err
+		}
+	}
+	on, chosen := parseChoice(choice)
+	switch {
+	case r.profile.Err() != nil:
+		return notKnown, time.Time{}, nil
+	case !r.member.Val():
+		return notMember, time.Time{}, nil
+	case !marked || r.sealed.Err() != nil:
+		return noTarget, time.Time{}, nil
+	case m.off && m.reason != "":
+		return targetOff + ": " + m.reason, time.Time{}, nil
+	case m.off:
+		return targetOff, time.Time{}, nil
+	case chosen && !on:
+		return chosenOff, time.Time{}, nil
+	case !chosen && !defaultFor(cell.Type):
+		return defaultOff, time.Time{}, nil
+	}
+	return "", m.at, nil
+}

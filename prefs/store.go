@@ -1,0 +1,142 @@
+package prefs
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// DefaultDuplicateWindow is how long an event published again is recognised.
+// Each id costs Redis about 150 bytes for so long.
+const DefaultDuplicateWindow = 2 * time.Minute
+
+// Store keeps preferences in Redis. Its methods may be called from many
+// goroutines; Unavailable tells of an error whether to wait for Redis.
+type Store struct {
+	// DuplicateWindow is how long Claim remembers an event. Set it before use.
+	DuplicateWindow time.Duration
+
+	client redis.UniversalClient
+	keys   Keyring
+}
+
+// NewStore keeps preferences in client's Redis and the credentials in them
+// encrypted by keys.
+func NewStore(client redis.UniversalClient, keys Keyring) *Store {
+	return &Store{DuplicateWindow: DefaultDuplicateWindow, client: client, keys: keys}
+}
+
+func membersKey(account string) string { return "tocsin:account:{" + account + "}:members" }
+func userKey(user, part string) string { return "tocsin:user:{" + user + "}:" + part }
+func profileKey(user string) string    { return userKey(user, "profile") }
+func prefsKey(user string) string      { return userKey(user, "prefs") }
+func targetsKey(user string) string    { return userKey(user, "targets") }
+func accountsKey(user string) string   { return userKey(user, "accounts") }
+
+// PutUser saves who a user is. The first time that a user has an e-mail
+// address their e-mail target is set up, with settings {} that stand for the
+// profile's address.
+func (s *Store) PutUser(ctx context.Context, user string, p Profile) error {
+	if err := errors.Join(checkID("user", user), p.Check()); err != nil {
+		return err
+	}
+	profile, err := json.Marshal(p)
+	if err != nil {
+		return fmt.Errorf("save user %s: %w", user, err)
+	}
+	email := TargetRef{emailChannel, mainTarget}
+	sealed, err := s.keys.seal(user, email, []byte("{}"))
+	if err != nil {
+		return err
+	}
+	reachable := choiceValue(p.Email != "")
+	keys := []string{profileKey(user), prefsKey(user), targetsKey(user)}
+	return s.run(ctx, saveUser, keys, "save user "+user,
+		profile, reachable, markerField(email), onMarker(time.Now()), email.String(), sealed)
+}
+
+// User reads who a user is, or ErrNoUser.
+func (s *Store) User(ctx context.Context, user string) (Profile, error) {
+	text, err := s.client.Get(ctx, profileKey(user)).Result()
+	if absent(err) {
+		err = ErrNoUser
+	}
+	if err != nil {
+		return Profile{}, fmt.Errorf("read user %s: %w", user, err)
+	}
+	return parseProfile(user, text)
+}
+
+// DeleteUser forgets everything about a user: who they are, their choices,
+// their targets and their membership of accounts. A user who is not known is
+// no error, and a call that failed halfway is finished by the next one.
+func (s *Store) DeleteUser(ctx context.Context, user string) error {
+	// Without a profile no account can be joined any more, so the scan sees all.
+	if err := s.client.Del(ctx, profileKey(user)).Err(); err != nil {
+		return fmt.Errorf("delete user %s: %w", user, err)
+	}
+	for accounts, err := range s.scanSet(ctx, accountsKey(user)) {
+		if err != nil {
+			return fmt.Errorf("delete user %s: find their accounts: %w", user, err)
+		}
+		if err := s.leaveAll(ctx, user, accounts); err != nil {
+			return fmt.Errorf("delete user %s: leave their accounts: %w", user, err)
+		}
+	}
+	if err := s.client.Del(ctx, prefsKey(user), targetsKey(user), accountsKey(user)).Err(); err != nil {
+		return fmt.Errorf("delete user %s: %w", user, err)
+	}
+	return nil
+}
+
+func (s *Store) leaveAll(ctx context.Context, user string, accounts []string) error {
+	_, err := s.client.Pipelined(ctx, func(p redis.Pipeliner) error {
+		for _, account := range accounts {
+			p.SRem(ctx, membersKey(account), user)
+		}
+		return nil
+	})
+	return err
+}
+
+// run runs a script that answers "ok" or what kept it from writing.
+func (s *Store) run(ctx context.Context, script *redis.Script, keys []string, doing string, args ...any) error {
+	answer, err := script.Run(ctx, s.client, keys, args...).Text()
+	if err == nil {
+		err = refusals[answer]
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %w", doing, err)
+	}
+	return nil
+}
+
+// ask sends commands in one round trip. Each command has its own error
+// afterwards; ask returns one only where the commands were not sent at all: a
+// connection whose password is refused leaves them without error and reply.
+func (s *Store) ask(ctx context.Context, fill func(redis.Pipeliner) error) error {
+	commands, err := s.client.Pipelined(ctx, fill)
+	if slices.ContainsFunc(commands, func(c redis.Cmder) bool { return c.Err() != nil }) {
+		return nil
+	}
+	return err
+}
+
+// errChanged says that somebody else saved a target in between.
+var errChanged = errors.New("it was changed at the same time")
+
+var refusals = map[string]error{
+	"no user":  ErrNoUser,
+	"too many": ErrTooManyTargets,
+	"changed":  errChanged,
+}
+
+// absent reports whether Redis answered that there is no value. errors.Is would
+// not do: a client whose sentinels know no master wraps redis.Nil in the error
+// of every command, and that is no answer about a user.
+func absent(err error) bool { return err == redis.Nil } //nolint:errorlint // see above

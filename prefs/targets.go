@@ -1,0 +1,171 @@
+package prefs
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// MaxTargets is how many targets one user may have over all channels. It keeps
+// a user's record small enough for Redis to hold it compactly (128 fields,
+// hash-max-listpack-entries) and bounds what one event can fan out to.
+const MaxTargets = 64
+
+// editTries is how often an edit that met another one starts again.
+const editTries = 10
+
+// Target is a way to reach a user that they have set up.
+type Target struct {
+	TargetRef
+	Settings json.RawMessage // nil if Err is set
+	Since    time.Time       // when these settings were saved; when switched off, if Off
+	Off      bool            // switched off by the far end or by failing for long
+	Reason   string          // why, if Off; for people
+	Err      error           // ErrSealed: the target stands, but its settings cannot be read
+}
+
+// DeviceID is the target id of a device: a function of its token, so that the
+// same device registered again is the same target. Tokens are hexadecimal, so
+// case does not count. The id does not tell the token.
+func DeviceID(token string) string {
+	digest := sha256.Sum256([]byte(strings.ToLower(token)))
+	return hex.EncodeToString(digest[:8])
+}
+
+// PutTarget sets a target up, or replaces its settings, and switches it on. The
+// settings are a JSON object that the channel's Spec has checked; they are
+// stored encrypted. A user who does not exist is ErrNoUser, one target too many
+// ErrTooManyTargets.
+func (s *Store) PutTarget(ctx context.Context, user string, ref TargetRef, settings json.RawMessage) error {
+	return s.saveTarget(ctx, user, ref, sealedChange{settings: settings})
+}
+
+// EditTarget replaces a target's settings by what edit makes of them, and
+// switches the target on. If somebody else saves the target in between, edit is
+// called again with what they saved, so no change is lost. A target that is not
+// set up is ErrNoTarget; an error of edit is returned and nothing is saved.
+func (s *Store) EditTarget(ctx context.Context, user string, ref TargetRef,
+	edit func(json.RawMessage) (json.RawMessage, error)) error {
+	for range editTries {
+		before, err := s.client.HGet(ctx, targetsKey(user), ref.String()).Result()
+		if absent(err) {
+			err = ErrNoTarget
+		}
+		if err != nil {
+			return fmt.Errorf("change target %s of user %s: %w", ref, user, err)
+		}
+		settings, err := s.keys.open(user, ref, before)
+		if err != nil {
+			return err
+		}
+		if settings, err = edit(settings); err != nil {
+			return err
+		}
+		err = s.saveTarget(ctx, user, ref, sealedChange{settings: settings, before: before})
+		if !errors.Is(err, errChanged) {
+			return err
+		}
+	}
+	return fmt.Errorf("change target %s of user %s: given up after %d tries: %w", ref, user, editTries, errChanged)
+}
+
+// sealedChange is new settings, and what they may replace: sealed settings as
+// they were read, or anything if empty.
+type sealedChange struct {
+	settings json.RawMessage
+	before   string
+}
+
+func (s *Store) saveTarget(ctx context.Context, user string, ref TargetRef, change sealedChange) error {
+	if err := errors.Join(checkID("user", user), ref.check(), checkSettings(change.settings)); err != nil {
+		return err
+	}
+	sealed, err := s.keys.seal(user, ref, change.settings)
+	if err != nil {
+		return err
+	}
+	keys := []string{profileKey(user), prefsKey(user), targetsKey(user)}
+	return s.run(ctx, saveTarget, keys, fmt.Sprintf("save target %s of user %s", ref, user),
+		markerField(ref), onMarker(time.Now()), ref.String(), sealed, change.before, MaxTargets)
+}
+
+func checkSettings(settings json.RawMessage) error {
+	var object map[string]json.RawMessage
+	if json.Unmarshal(settings, &object) != nil || object == nil {
+		return errors.New("a target's settings are not a JSON object")
+	}
+	return nil
+}
+
+// DeleteTarget forgets a target and its settings. The user's choices for the
+// channel are kept. A target that is not set up is ErrNoTarget.
+func (s *Store) DeleteTarget(ctx context.Context, user string, ref TargetRef) error {
+	var marker, settings *redis.IntCmd
+	_, err := s.client.TxPipelined(ctx, func(p redis.Pipeliner) error {
+		marker = p.HDel(ctx, prefsKey(user), markerField(ref))
+		settings = p.HDel(ctx, targetsKey(user), ref.String())
+		return nil
+	})
+	if err == nil && marker.Val()+settings.Val() == 0 {
+		err = ErrNoTarget
+	}
+	if err != nil {
+		return fmt.Errorf("delete target %s of user %s: %w", ref, user, err)
+	}
+	return nil
+}
+
+// Targets lists what a user has set up, by channel and id, or answers
+// ErrNoUser. Settings are in the clear: mask them before showing them.
+func (s *Store) Targets(ctx context.Context, user string) ([]Target, error) {
+	var exists *redis.IntCmd
+	var fields, sealed *redis.MapStringStringCmd
+	_, err := s.client.TxPipelined(ctx, func(p redis.Pipeliner) error {
+		exists = p.Exists(ctx, profileKey(user))
+		fields = p.HGetAll(ctx, prefsKey(user))
+		sealed = p.HGetAll(ctx, targetsKey(user))
+		return nil
+	})
+	if err == nil && exists.Val() == 0 {
+		err = ErrNoUser
+	}
+	if err != nil {
+		return nil, fmt.Errorf("list the targets of user %s: %w", user, err)
+	}
+	r := readRecord(fields.Val())
+	var targets []Target
+	for _, ref := range r.sortedRefs() {
+		m := r.targets[ref]
+		settings, err := s.keys.open(user, ref, sealed.Val()[ref.String()])
+		targets = append(targets, Target{
+			TargetRef: ref, Settings: settings, Since: m.at, Off: m.off, Reason: m.reason, Err: err,
+		})
+	}
+	return targets, nil
+}
+
+// SwitchOff switches a target off, with a reason for its owner, and reports
+// whether it did: not if the target is gone or off already, and not if it was
+// set up at or after savedBefore. So a device registered anew is kept when
+// Apple tells of its past, and an endpoint mended while an attempt was under
+// way when that attempt fails. A zero savedBefore means whenever it was set up.
+// Saving the target again switches it on.
+func (s *Store) SwitchOff(ctx context.Context, user string, ref TargetRef, reason string, savedBefore time.Time) (bool, error) {
+	before := ""
+	if !savedBefore.IsZero() {
+		before = onMarker(savedBefore)
+	}
+	off := offMarker(marker{at: time.Now(), reason: strings.Join(strings.Fields(reason), " ")})
+	did, err := switchOff.Run(ctx, s.client, []string{profileKey(user), prefsKey(user)}, markerField(ref), off, before).Bool()
+	if err != nil {
+		return false, fmt.Errorf("switch off target %s of user %s: %w", ref, user, err)
+	}
+	return did, nil
+}

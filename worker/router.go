@@ -1,0 +1,107 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"runtime/debug"
+	"time"
+
+	"go.uber.org/zap"
+
+	"tocsin/prefs"
+	"tocsin/queue"
+	"tocsin/schema"
+)
+
+// claims keeps an event that was published twice from being routed twice.
+type claims interface {
+	Claim(ctx context.Context, e schema.Event, sequence uint64) (prefs.Claim, error)
+	MarkRouted(ctx context.Context, e schema.Event, sequence uint64) error
+}
+
+// members tells who is to be told of an account's events, in chunks.
+type members interface {
+	Recipients(ctx context.Context, account, onlyUser string) iter.Seq2[[]prefs.Recipient, error]
+}
+
+// publisher stores deliveries. It may be called again with the same ones.
+type publisher interface {
+	PublishDeliveries(ctx context.Context, deliveries []schema.Delivery) error
+}
+
+// Router turns one event into the deliveries that its account's members want.
+type Router struct {
+	Parse      func(schema.Message) (schema.Event, error)
+	Claims     claims
+	Members    members
+	Deliveries publisher
+	Offered    []string // channels of this installation
+	Log        *zap.Logger
+}
+
+// Route handles one event. It returns when every delivery is stored, so that an
+// event that was acknowledged is never lost. When stop is done it gives up what
+// it is only waiting for.
+func (r *Router) Route(stop, ctx context.Context, published queue.PublishedEvent) (outcome queue.Outcome) {
+	event, err := r.parse(published.Message)
+	if err != nil {
+		r.Log.Warn("event refused", zap.Uint64("sequence", published.Sequence), zap.Error(err))
+		return queue.BuryEvent(deathOf(err))
+	}
+	err = patiently(stop, r.Log, "route an event", func() error {
+		return r.fanOut(ctx, event, published.Sequence)
+	})
+	switch {
+	case err == nil:
+		return queue.Done()
+	case stop.Err() != nil || ctx.Err() != nil:
+		return queue.HandBack()
+	default:
+		r.Log.Error("event cannot be routed", zap.Uint64("sequence", published.Sequence), zap.Error(err))
+		return queue.BuryEvent(queue.Death{Cause: queue.Permanent, Type: event.Type, Reason: err.Error()})
+	}
+}
+
+// parse guards against a parser that panics: one event is lost to routing, not
+// the worker.
+func (r *Router) parse(m schema.Message) (e schema.Event, err error) {
+	defer func() {
+		if cause := recover(); cause != nil {
+			r.Log.Error("parsing an event panicked", zap.Any("cause", cause), zap.ByteString("stack", debug.Stack()))
+			err = fmt.Errorf("parsing it panicked")
+		}
+	}()
+	return r.Parse(m)
+}
+
+func deathOf(err error) queue.Death {
+	death := queue.Death{Cause: queue.Invalid, Type: schema.UnknownType, Reason: err.Error()}
+	if invalid, ok := errors.AsType[*schema.Invalid](err); ok {
+		death.Type = invalid.Type
+	}
+	return death
+}
+
+func (r *Router) fanOut(ctx context.Context, event schema.Event, sequence uint64) error {
+	claim, err := r.Claims.Claim(ctx, event, sequence)
+	if err != nil {
+		return fmt.Errorf("claim event: %w", err)
+	}
+	if claim != prefs.ClaimNew {
+		r.Log.Debug("event is a duplicate", zap.Uint64("sequence", sequence))
+		return nil
+	}
+	planned := time.Now()
+	for recipients, err := range r.Members.Recipients(ctx, event.Account, event.User) {
+		if err != nil {
+			return fmt.Errorf("read the members of %s: %w", event.Account, err)
+		}
+		deliveries := prefs.Plan(event, recipients, r.Offered, planned)
+		if err := r.Deliveries.PublishDeliveries(ctx, deliveries); err != nil {
+			return err
+		}
+	}
+	return r.Claims.MarkRouted(ctx, event, sequence)
+}
