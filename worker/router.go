@@ -98,10 +98,20 @@ func (r *Router) fanOut(ctx context.Context, event schema.Event, sequence uint64
 		if err != nil {
 			return fmt.Errorf("read the members of %s: %w", event.Account, err)
 		}
+		r.logUnreadable(recipients)
 		deliveries := prefs.Plan(event, recipients, r.Offered, planned)
 		if err := r.Deliveries.PublishDeliveries(ctx, deliveries); err != nil {
 			return err
 		}
 	}
 	return r.Claims.MarkRouted(ctx, event, sequence)
+}
+
+// logUnreadable tells operators of damaged records, which routing passes over.
+func (r *Router) logUnreadable(recipients []prefs.Recipient) {
+	for _, recipient := range recipients {
+		if len(recipient.Unreadable) > 0 {
+			r.Log.Error("damaged preferences", zap.String("user", recipient.User), zap.Strings("fields", recipient.Unreadable))
+		}
+	}
 }
