@@ -1,0 +1,136 @@
+package channels
+
+import (
+	"cmp"
+	"net/url"
+	"time"
+
+	"tocsin/schema"
+)
+
+// Notice is an event in words, for channels that people read. All its texts
+// are one line of printable characters, and none comes from a field of the
+// data that may hold a credential.
+type Notice struct {
+	Title    string // what happened to what: "Redeploy of Ledger failed"
+	Outcome  schema.Outcome
+	Resource string // name of what it happened to; its id if it has no name
+	Stack    string // name of the stack that it belongs to; may be empty
+	Facts    []Fact // for a table below the title
+	Link     string // absolute http or https URL, or empty
+
+	Thread      string // same for all events of one resource: server.backon follows server.stopped
+	StackThread string // same for all events of one stack, as far as the event tells
+}
+
+// Fact is one detail of a Notice.
+type Fact struct {
+	Label string
+	Value string    // a moment is given in UTC
+	Time  time.Time // the moment, if the fact is one
+}
+
+// In gives the value as somebody in this place reads it.
+func (f Fact) In(place *time.Location) string {
+	if f.Time.IsZero() {
+		return f.Value
+	}
+	return f.Time.In(place).Format(timeLayout)
+}
+
+const timeLayout = "2 Jan 2006, 15:04:05 MST"
+
+// Describe puts an event in words. It takes whatever the platform put in the
+// data: what is missing or malformed is left out.
+func Describe(e schema.Event) Notice {
+	d := describer{event: e, data: decodeFields(e.Data)}
+	kind, _ := schema.TypeNamed(e.Type)
+	d.group = kind.Group
+	return Notice{
+		Title:       clean(d.title(), longestValue),
+		Outcome:     kind.Outcome,
+		Resource:    d.resource(),
+		Stack:       d.stack(),
+		Facts:       d.facts(),
+		Link:        webLink(e.Link),
+		Thread:      e.Resource(),
+		StackThread: d.stackThread(),
+	}
+}
+
+type describer struct {
+	event schema.Event
+	data  fields
+	group string // of the event's type
+}
+
+func (d describer) resource() string {
+	return cmp.Or(d.name(), d.uid())
+}
+
+// name falls back to the agent record's server: the body of server events
+// names the server only by its uid (or not at all).
+func (d describer) name() string {
+	given := d.data.text("name")
+	switch d.group {
+	case "process":
+		given = cmp.Or(d.data.text("process_name"), given)
+	case "server":
+		given = cmp.Or(given, d.data.child("server").text("name"))
+	}
+	return cmp.Or(given, clean(d.event.ResourceName, longestValue))
+}
+
+func (d describer) uid() string {
+	switch d.group {
+	case "server":
+		return cmp.Or(d.data.text("server"), d.data.child("server").text("uid"), d.data.text("uid"), d.subjectID())
+	case "app":
+		return cmp.Or(d.data.text("app"), d.subjectID())
+	}
+	return cmp.Or(d.data.text("uid"), d.subjectID())
+}
+
+func (d describer) subjectID() string {
+	return clean(lastPathPart(d.event.Subject), longestValue)
+}
+
+// server is where a process runs.
+func (d describer) server() string {
+	return cmp.Or(d.data.child("server").text("name"), d.data.text("server_name"))
+}
+
+func (d describer) stack() string {
+	own := ""
+	if d.group == "stack" {
+		own = d.data.text("name")
+	}
+	return cmp.Or(own,
+		clean(d.event.StackName, longestValue),
+		d.data.text("stack_name"),
+		d.data.child("stack").text("name"))
+}
+
+// stackThread prefers the name, because events of servers and jobs seldom
+// carry the uid of their stack.
+func (d describer) stackThread() string {
+	if id := cmp.Or(d.stack(), d.data.text("stack_uid"), d.data.child("stack").text("uid")); id != "" {
+		return "stack/" + id
+	}
+	return d.event.Resource()
+}
+
+func webLink(published string) string {
+	u, err := url.Parse(published)
+	if err != nil || u.Host == "" || u.User != nil || u.Scheme != "http" && u.Scheme != "https" {
+		return ""
+	}
+	if link := u.String(); len(link) <= longestLink && isPrintableASCII(link) {
+		return link
+	}
+	return ""
+}
+
+// longestLink is what mail programs and browsers are known to take; longer
+// ones also crowd out the text of a push notification.
+const longestLink = 2000

@@ -1,0 +1,140 @@
+package farend
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+)
+
+// longestRequest is the most that a far end reads of a request: far above any
+// event, so that what is larger is a mistake (413).
+const longestRequest = 1 << 20
+
+// Hook is a webhook receiver. Every path below its URL takes a POST and
+// answers 200, unless Verify or Answer say otherwise.
+type Hook struct {
+	log      *Log
+	server   *webServer
+	mu       sync.Mutex
+	secrets  map[string]string // by path
+	scripted script            // by path
+}
+
+// NewHook starts a receiver on a free port of 127.0.0.1.
+func NewHook(log *Log) (*Hook, error) {
+	h := &Hook{log: log, secrets: map[string]string{}}
+	server, err := serveWeb(h)
+	if err != nil {
+		return nil, fmt.Errorf("start webhook receiver: %w", err)
+	}
+	h.server = server
+	return h, nil
+}
+
+// URL is where the receiver listens, without a path.
+func (h *Hook) URL() string { return h.server.url }
+
+// Close ends the receiver and whatever it is answering.
+func (h *Hook) Close() error { return h.server.close() }
+
+// Verify makes a path refuse what is not signed with the secret (401) or is
+// not JSON (400), after Standard Webhooks 1.0.0.
+func (h *Hook) Verify(path, secret string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.secrets[path] = secret
+}
+
+// Answer sets what the next requests to a path are answered, one each. After
+// that it is 200 again.
+func (h *Hook) Answer(path string, answers ...HookAnswer) { h.scripted.add(path, answers) }
+
+// ServeHTTP takes one delivery.
+func (h *Hook) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	body, refusal := h.take(r)
+	answer := HookAnswer{Status: http.StatusOK}
+	if refusal != nil {
+		answer = *refusal
+	} else if scripted, ok := h.scripted.next(r.URL.Path); ok {
+		answer = scripted
+	}
+	h.log.Record(Received{
+		At:       time.Now(),
+		Channel:  "webhook",
+		Delivery: r.Header.Get("Webhook-Id"),
+		To:       r.URL.Path,
+		Title:    textMember(body, "event_type"),
+		Text:     string(body),
+		Raw:      rawRequest(r, body),
+		Status:   answer.label(),
+	})
+	answer.write(w, r)
+}
+
+// take reads the request and says how it is refused, if it is.
+func (h *Hook) take(r *http.Request) ([]byte, *HookAnswer) {
+	body, err := io.ReadAll(http.MaxBytesReader(nil, r.Body, longestRequest))
+	if err != nil {
+		return body, &HookAnswer{Status: http.StatusRequestEntityTooLarge}
+	}
+	if r.Method != http.MethodPost {
+		return body, &HookAnswer{Status: http.StatusMethodNotAllowed}
+	}
+	h.mu.Lock()
+	secret, verify := h.secrets[r.URL.Path]
+	h.mu.Unlock()
+	switch {
+	case verify && !isJSON(r.Header, body):
+		return body, &HookAnswer{Status: http.StatusBadRequest}
+	case verify && !signedWith(secret, r.Header, body, time.Now()):
+		return body, &HookAnswer{Status: http.StatusUnauthorized}
+	}
+	return body, nil
+}
+
+// webServer is an HTTP server on a free port of 127.0.0.1.
+type webServer struct {
+	server *http.Server
+	url    string
+	ended  chan struct{}
+}
+
+func serveWeb(handler http.Handler) (*webServer, error) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, err
+	}
+	s := &webServer{
+		server: &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second},
+		url:    "http://" + listener.Addr().String(),
+		ended:  make(chan struct{}),
+	}
+	go func() {
+		defer close(s.ended)
+		_ = s.server.Serve(listener) // ends by close
+	}()
+	return s, nil
+}
+
+func (s *webServer) close() error {
+	err := s.server.Close()
+	<-s.ended
+	if errors.Is(err, net.ErrClosed) {
+		return nil
+	}
+	return err
+}
+
+func rawRequest(r *http.Request, body []byte) string {
+	var raw strings.Builder
+	fmt.Fprintf(&raw, "%s %s %s\r\nHost: %s\r\n", r.Method, r.URL.RequestURI(), r.Proto, r.Host)
+	_ = r.Header.Write(&raw) // a strings.Builder takes everything
+	raw.WriteString("\r\n")
+	raw.Write(body)
+	return raw.String()
+}
