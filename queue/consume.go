@@ -36,6 +36,8 @@ func (p *Pool) Events(slots int, handle func(ctx context.Context, e PublishedEve
 				return BuryEvent(Death{Cause: Invalid, Type: schema.UnknownType, Reason: "message without metadata"})
 			}
 			if meta.NumDelivered > handouts {
+				p.queue.log.Error("event is never settled; giving it up",
+					zap.Uint64("sequence", meta.Sequence.Stream), zap.Uint64("handouts", meta.NumDelivered))
 				return BuryEvent(Death{Cause: Poison, Type: schema.TypeOf(msg.Subject()),
 					Reason: fmt.Sprintf("handed out %d times and never settled", meta.NumDelivered-1)})
 			}
@@ -97,6 +99,8 @@ func (p *Pool) suspicious(r rung, handle func(ctx context.Context, d schema.Deli
 			return Park(d)
 		}
 		if meta.NumDelivered > handouts {
+			p.queue.log.Error("delivery is never settled", zap.String("delivery", d.ID()),
+				zap.Uint64("handouts", meta.NumDelivered), zap.Int("strikes", d.Strikes))
 			return strike(d)
 		}
 		return handle(ctx, d)

@@ -66,6 +66,8 @@ var errDrained = errors.New("the drain time is over")
 func (l lane) run(stop, work context.Context) {
 	var hands sync.WaitGroup
 	defer hands.Wait()
+	closed := make(chan struct{})
+	defer close(closed)
 	slots := newSlots(l.slots)
 	outages := outage()
 	var consumer jetstream.Consumer
@@ -78,7 +80,7 @@ func (l lane) run(stop, work context.Context) {
 			err = l.pull(stop, consumer, slots, func(msg jetstream.Msg) {
 				hands.Go(func() {
 					defer slots.release(1)
-					l.hold(stop, work, msg)
+					l.hold(stop, work, closed, msg)
 				})
 			})
 		}
@@ -86,16 +88,23 @@ func (l lane) run(stop, work context.Context) {
 			outages.Reset()
 			continue
 		}
-		if stop.Err() != nil {
-			return
-		}
 		if missing(err) {
 			consumer = nil
 		}
-		wait := outages.NextBackOff()
-		l.queue.log.Warn("cannot pull; trying again", zap.String("consumer", l.consumer.Durable),
-			zap.Duration("next_try", wait), zap.Error(err))
-		pause(stop, wait)
+		l.rest(stop, outages.NextBackOff(), err)
+	}
+}
+
+// rest waits after a pull that failed, unless it failed because of stop.
+func (l lane) rest(stop context.Context, wait time.Duration, err error) {
+	if stop.Err() != nil {
+		return
+	}
+	l.queue.log.Warn("cannot pull; trying again", zap.String("consumer", l.consumer.Durable),
+		zap.Duration("next_try", wait), zap.Error(err))
+	select {
+	case <-time.After(wait):
+	case <-stop.Done():
 	}
 }
 
@@ -121,15 +130,20 @@ func (l lane) pull(stop context.Context, consumer jetstream.Consumer, slots *slo
 	return nil
 }
 
-// hold keeps a message in hand while it is handled, and settles it.
-func (l lane) hold(stop, work context.Context, msg jetstream.Msg) {
-	if stop.Err() != nil {
-		l.queue.settle(work, msg, HandBack())
-		return
-	}
+// hold keeps a message in hand while it is handled, and settles it. One that
+// is handed back waits until the lane is closed: the lane's own last pull would
+// get it again, and again, until it looked like one that kills its workers.
+func (l lane) hold(stop, work context.Context, closed <-chan struct{}, msg jetstream.Msg) {
 	letGo := keepInHand(msg)
 	defer letGo()
-	l.queue.settle(work, msg, l.handle(work, msg))
+	outcome := HandBack()
+	if stop.Err() == nil {
+		outcome = l.handle(work, msg)
+	}
+	if outcome.verdict == handBack {
+		<-closed
+	}
+	l.queue.settle(work, msg, outcome)
 }
 
 func (l lane) ensureConsumer(ctx context.Context) (jetstream.Consumer, error) {
@@ -150,13 +164,6 @@ func (l lane) ensureConsumer(ctx context.Context) (jetstream.Consumer, error) {
 func missing(err error) bool {
 	return errors.Is(err, jetstream.ErrConsumerDeleted) || errors.Is(err, jetstream.ErrConsumerNotFound) ||
 		errors.Is(err, jetstream.ErrStreamNotFound) || errors.Is(err, nats.ErrNoResponders)
-}
-
-func pause(ctx context.Context, wait time.Duration) {
-	select {
-	case <-time.After(wait):
-	case <-ctx.Done():
-	}
 }
 
 // settle does what an outcome says, and is the only place that acknowledges. It

@@ -308,3 +308,38 @@ func TestConsumerThatSomebodyDeletedIsMadeAnew(t *testing.T) {
 	require.NoError(t, q.PublishDeliveries(t.Context(), []schema.Delivery{delivery(t, "e2")}))
 	require.Equal(t, "e2", receive(t, handed).Event.ID)
 }
+
+// A worker that stops hands back what its open pull still brings, once: a
+// delivery that came back to the same pull again and again was taken for one
+// that kills its workers.
+func TestHandingBackIsNotMistakenForACrash(t *testing.T) {
+	t.Parallel()
+	n := servertest.NATS(t)
+	q := ready(t, n)
+	begun, finish := make(chan struct{}, 100), make(chan struct{})
+	pool := q.NewPool(20 * time.Second)
+	pool.Deliveries("webhook", 8, func(context.Context, schema.Delivery) queue.Outcome {
+		begun <- struct{}{}
+		<-finish
+		return queue.HandBack()
+	})
+	ctx, cancel := context.WithCancel(t.Context())
+	stopped := make(chan struct{})
+	go func() { defer close(stopped); pool.Run(ctx) }()
+	require.NoError(t, q.PublishDeliveries(t.Context(), []schema.Delivery{delivery(t, "e1"), delivery(t, "e2")}))
+	receive(t, begun)
+	receive(t, begun)
+	cancel()
+	close(finish)
+	receive(t, stopped)
+
+	consumer, err := stranger(t, n).Consumer(t.Context(), queue.DeliveryStream, "webhook")
+	require.NoError(t, err)
+	for range 2 {
+		msg, err := consumer.Next(jetstream.FetchMaxWait(10 * time.Second))
+		require.NoError(t, err)
+		meta, err := msg.Metadata()
+		require.NoError(t, err)
+		require.EqualValues(t, 2, meta.NumDelivered, "handed out, handed back, handed out")
+	}
+}

@@ -1,0 +1,38 @@
+# The two that matter: `make run` starts the product, `make test` tests it.
+# Both install what they need.
+
+GO      ?= go
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+LINT    := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+
+.PHONY: run test check build image clean
+
+run: build
+	bin/tocsin dev
+
+build:
+	CGO_ENABLED=0 $(GO) build -trimpath -o bin/tocsin ./cmd/tocsin
+
+# The tests use a real redis-server, and a publisher in another language.
+test: needs-redis-server needs-python3
+	$(GO) test -race -timeout 10m ./...
+
+check:
+	@test -z "$$(gofmt -l .)" || { echo "not gofmt-clean:"; gofmt -l .; exit 1; }
+	$(GO) vet ./...
+	$(GO) run $(LINT) run ./...
+	$(GO) mod tidy -diff
+
+image:
+	docker build -t tocsin:$(VERSION) .
+
+clean:
+	rm -rf bin
+
+# needs-X installs the Debian package X unless a program of that name is there.
+needs-%:
+	@command -v $* >/dev/null || { \
+		echo "installing $*"; \
+		as_root=$$([ "$$(id -u)" = 0 ] || echo sudo); \
+		$$as_root apt-get update -q && DEBIAN_FRONTEND=noninteractive $$as_root apt-get install -qy --no-install-recommends $*; \
+	}

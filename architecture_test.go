@@ -1,0 +1,80 @@
+// Package tocsin holds nothing but this test of the whole.
+package tocsin
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"os/exec"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// mayImport says which of our packages each one knows: data flows one way, from
+// event to outcome, and imports follow it. "channels/*" is any channel.
+var mayImport = map[string][]string{
+	"schema":               {},
+	"queue":                {"schema"},
+	"prefs":                {"schema"},
+	"channels":             {"schema"},
+	"channels/*":           {"schema", "channels", "channels/httpfail"},
+	"channels/httpfail":    {"channels"},
+	"channels/channeltest": {"schema", "channels"},
+	"worker":               {"schema", "queue", "prefs", "channels"},
+	"farend":               {},
+	"dev":                  {"schema", "farend"},
+	"servertest":           {},
+	"cmd/tocsin":           {"schema", "queue", "prefs", "channels", "channels/*", "worker", "farend", "dev"},
+}
+
+func TestImportsFollowTheData(t *testing.T) {
+	t.Parallel()
+	out, err := exec.CommandContext(t.Context(), "go", "list", "-json=ImportPath,Imports", "./...").Output()
+	require.NoError(t, err)
+	seen := 0
+	for decoder := json.NewDecoder(strings.NewReader(string(out))); ; {
+		var pkg struct {
+			ImportPath string
+			Imports    []string
+		}
+		if err := decoder.Decode(&pkg); errors.Is(err, io.EOF) {
+			break
+		} else {
+			require.NoError(t, err)
+		}
+		name, ours := strings.CutPrefix(pkg.ImportPath, "tocsin/")
+		if !ours {
+			continue
+		}
+		seen++
+		allowed, known := rulesOf(name)
+		require.True(t, known, "package %s has no place in the design: give it one here", name)
+		for _, path := range pkg.Imports {
+			if imported, ours := strings.CutPrefix(path, "tocsin/"); ours {
+				require.True(t, permits(allowed, imported), "%s must not import %s", name, imported)
+			}
+		}
+	}
+	require.GreaterOrEqual(t, seen, 12, "packages")
+}
+
+func rulesOf(name string) (allowed []string, known bool) {
+	if allowed, known = mayImport[name]; known {
+		return allowed, true
+	}
+	if strings.HasPrefix(name, "channels/") {
+		return mayImport["channels/*"], true
+	}
+	return nil, false
+}
+
+func permits(allowed []string, imported string) bool {
+	for _, a := range allowed {
+		if a == imported || a == "channels/*" && strings.HasPrefix(imported, "channels/") {
+			return true
+		}
+	}
+	return false
+}

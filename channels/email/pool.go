@@ -1,0 +1,141 @@
+package email
+
+import (
+	"context"
+	"net"
+	"slices"
+	"sync"
+	"time"
+
+	gomail "github.com/wneessen/go-mail"
+	"github.com/wneessen/go-mail/smtp"
+)
+
+const (
+	// idleTime is how long a session is kept for the next mail. Servers keep it
+	// for five minutes at most (RFC 5321 section 4.5.3.2.7) and count it against
+	// the client meanwhile.
+	idleTime = 30 * time.Second
+
+	// farewellTime is what the server gets to answer QUIT.
+	farewellTime = 5 * time.Second
+)
+
+// pool keeps sessions between mails, since connection, TLS and login cost a
+// dozen round trips.
+type pool struct {
+	dial     func(context.Context) (*session, error)
+	idleTime time.Duration
+	slots    chan struct{} // one for each session in use
+
+	mu   sync.Mutex
+	idle []*session
+}
+
+func newPool(dial func(context.Context) (*session, error), size int) *pool {
+	return &pool{dial: dial, idleTime: idleTime, slots: make(chan struct{}, size)}
+}
+
+// take waits for a slot and gives a session that answers. Every session taken
+// must be given back.
+func (p *pool) take(ctx context.Context) (*session, error) {
+	select {
+	case p.slots <- struct{}{}:
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+	for s := p.pop(); s != nil; s = p.pop() {
+		if s.guarded(ctx, s.smtp.Noop) == nil {
+			return s, nil
+		}
+		s.drop()
+	}
+	s, err := p.dial(ctx)
+	if err != nil {
+		<-p.slots
+	}
+	return s, err
+}
+
+// give returns a session, which is kept if it can still be used.
+func (p *pool) give(s *session) {
+	defer func() { <-p.slots }()
+	if s.broken {
+		s.drop()
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.idle = append(p.idle, s)
+	s.expiry = time.AfterFunc(p.idleTime, func() { p.expire(s) })
+}
+
+// pop prefers the newest, so that the others can expire.
+func (p *pool) pop() *session {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(p.idle) == 0 {
+		return nil
+	}
+	last := len(p.idle) - 1
+	s := p.idle[last]
+	p.idle = slices.Delete(p.idle, last, last+1)
+	s.expiry.Stop()
+	return s
+}
+
+func (p *pool) expire(s *session) {
+	p.mu.Lock()
+	i := slices.Index(p.idle, s)
+	if i >= 0 {
+		p.idle = slices.Delete(p.idle, i, i+1)
+	}
+	p.mu.Unlock()
+	if i >= 0 {
+		s.quit()
+	}
+}
+
+// session is a connection to the mail server that has said hello, and whom it
+// is from.
+type session struct {
+	client *gomail.Client
+	smtp   *smtp.Client
+	raw    net.Conn // below TLS, so that closing it waits for nothing
+	broken bool     // the dialogue stands at an unknown point
+	expiry *time.Timer
+}
+
+// send hands over one mail, and makes the session ready for the next.
+func (s *session) send(ctx context.Context, message *gomail.Msg) error {
+	err := s.guarded(ctx, func() error { return s.client.SendWithSMTPClient(s.smtp, message) })
+	if err == nil || s.broken {
+		return err
+	}
+	// A refusal leaves the session usable, but the library says RSET after some
+	// refusals only. No code: no answer came, so there is nobody to ask.
+	if code := replyCode(err); code == 0 || code == codeClosing || s.guarded(ctx, s.smtp.Reset) != nil {
+		s.broken = true
+	}
+	return err
+}
+
+// guarded closes the connection under do when ctx ends, since the library's
+// calls take no context.
+func (s *session) guarded(ctx context.Context, do func() error) error {
+	unguard := context.AfterFunc(ctx, s.drop)
+	err := do()
+	if !unguard() {
+		s.broken = true
+	}
+	return err
+}
+
+func (s *session) drop() { _ = s.raw.Close() } // nothing is lost with it
+
+func (s *session) quit() {
+	defer s.drop()
+	if s.smtp.UpdateDeadline(farewellTime) == nil {
+		_ = s.smtp.Quit() // politeness; the server forgets us either way
+	}
+}

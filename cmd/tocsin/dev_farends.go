@@ -1,0 +1,124 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"tocsin/channels/webhook"
+	"tocsin/farend"
+)
+
+// devParts is what `tocsin dev` runs beside the worker.
+type devParts struct {
+	received farend.Log
+	inbox    *farend.Inbox
+	apns     *farend.APNs
+	apnsKeys farend.APNsCredentials
+	hipchat  *farend.HipChat
+	hook     *farend.Hook
+
+	natsURL    string
+	redisURL   string
+	secretsKey string
+	hookSecret string
+
+	closers []func()
+}
+
+func (d *devParts) onClose(f func()) { d.closers = append(d.closers, f) }
+
+func (d *devParts) close() {
+	for i := len(d.closers) - 1; i >= 0; i-- {
+		d.closers[i]()
+	}
+}
+
+// The targets of the sample user. They are the same at every start, so that a
+// store that outlives the process does not fill up.
+const (
+	devDevice    = "7b0f3a9c5d1e4826b7f0c3d29a5e816453d2f7a90c1b4e68d5a3f2907c6b1e84"
+	devRoom      = "Deployments"
+	devRoomToken = "dev-room-token"
+	devHookPath  = "/tocsin"
+)
+
+func (d *devParts) startFarEnds(data string) (err error) {
+	if d.inbox, err = farend.NewInbox(&d.received); err != nil {
+		return err
+	}
+	d.onClose(func() { d.inbox.Close() })
+	if d.apns, err = farend.NewAPNs(&d.received); err != nil {
+		return err
+	}
+	d.onClose(func() { d.apns.Close() })
+	if d.apnsKeys, err = d.apns.WriteCredentials(data); err != nil {
+		return err
+	}
+	if d.hipchat, err = farend.NewHipChat(&d.received, map[string]string{devRoom: devRoomToken}); err != nil {
+		return err
+	}
+	d.onClose(func() { d.hipchat.Close() })
+	if d.hook, err = farend.NewHook(&d.received); err != nil {
+		return err
+	}
+	d.onClose(func() { d.hook.Close() })
+	d.hookSecret = webhook.NewSecret()
+	d.hook.Verify(devHookPath, d.hookSecret)
+	return nil
+}
+
+// workerArgs is the command line of a worker that uses the local far ends.
+func (d *devParts) workerArgs(logs logFlags) []string {
+	return []string{
+		"worker",
+		"--nats-url", d.natsURL, "--redis-url", d.redisURL, "--secrets-key", d.secretsKey,
+		"--smtp-url", "smtp://" + d.inbox.Addr() + "?tls=none", "--smtp-from", "Tocsin <tocsin@example.com>",
+		"--apns-url", d.apns.URL(), "--apns-ca-file", d.apnsKeys.CAFile,
+		"--apns-key-file", d.apnsKeys.KeyFile, "--apns-key-id", d.apnsKeys.KeyID,
+		"--apns-team-id", d.apnsKeys.TeamID, "--apns-topic", d.apnsKeys.Topic,
+		"--hipchat-url", d.hipchat.URL(),
+		"--webhook-allow", "127.0.0.0/8",
+		"--metrics-addr", "off",
+		"--log-level", logs.LogLevel, "--log-format", logs.LogFormat,
+	}
+}
+
+// seed is the sample account: one user, with every channel set up.
+func (d *devParts) seed() io.Reader {
+	document, err := json.Marshal(map[string]any{
+		"users": map[string]any{devUser: map[string]any{
+			"email": "ada@example.com", "name": "Ada", "time_zone": "Europe/London",
+			"channels": map[string]any{
+				"hipchat": map[string]string{"token": devRoomToken, "room": devRoom},
+				"webhook": map[string]string{"url": d.hook.URL() + devHookPath, "secret": d.hookSecret},
+			},
+			"devices":     []map[string]string{{"token": devDevice, "name": "Ada's iPhone"}},
+			"preferences": d.everything(),
+		}},
+		"accounts": map[string][]string{devAccount: {devUser}},
+	})
+	if err != nil {
+		panic(fmt.Sprintf("the sample account is not JSON: %v", err))
+	}
+	return strings.NewReader(string(document))
+}
+
+// everything switches on what is off by default, so that each of the sample
+// events shows in each of the channels.
+func (d *devParts) everything() map[string]map[string]bool {
+	return map[string]map[string]bool{
+		"stack.deploy.started": {"email": true, "ios": true, "hipchat": true, "webhook": true},
+	}
+}
+
+// publishLine is a command line that publishes to this installation.
+func (d *devParts) publishLine() string {
+	line := os.Args[0] + " publish stack.redeploy.ok --account " + devAccount + " --sample"
+	if d.natsURL != "nats://127.0.0.1:4222" {
+		line += " --nats-url " + d.natsURL
+	}
+	return line
+}

@@ -1,0 +1,104 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/redis/go-redis/v9"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+
+	"tocsin/prefs"
+	"tocsin/queue"
+)
+
+type natsFlags struct {
+	NATSURL   string `name:"nats-url" env:"TOCSIN_NATS_URL" default:"nats://127.0.0.1:4222" placeholder:"URL" help:"NATS server, or several by comma (${default}). tls:// asks for TLS."`
+	NATSCreds string `name:"nats-creds" env:"TOCSIN_NATS_CREDS" type:"path" placeholder:"FILE" help:"NATS credentials file."`
+	NATSCA    string `name:"nats-ca" env:"TOCSIN_NATS_CA" type:"path" placeholder:"FILE" help:"Authority that signed the NATS server's certificate (PEM)."`
+}
+
+// connect opens the queue. A daemon waits for a server that is not there yet.
+func (f natsFlags) connect(patient bool, log *zap.Logger) (*queue.Queue, error) {
+	return queue.Connect(queue.Options{
+		URL: f.NATSURL, Creds: f.NATSCreds, CA: f.NATSCA, Name: "tocsin " + version(), Patient: patient, Log: log,
+	})
+}
+
+// ready connects and sees that the streams are there, for a command that a
+// person waits for.
+func (f natsFlags) ready(ctx context.Context, log *zap.Logger) (*queue.Queue, error) {
+	q, err := f.connect(false, log)
+	if err != nil {
+		return nil, fmt.Errorf("%w (is TOCSIN_NATS_URL right, and is the server up?)", err)
+	}
+	if err := q.Setup(ctx, 0); err != nil {
+		q.Close()
+		return nil, err
+	}
+	return q, nil
+}
+
+type prefsFlags struct {
+	RedisURL   string `name:"redis-url" env:"TOCSIN_REDIS_URL" default:"redis://127.0.0.1:6379/0" placeholder:"URL" help:"Redis with the preferences (${default}). rediss:// asks for TLS; see the documentation for cluster and sentinel."`
+	SecretsKey string `name:"secrets-key" env:"TOCSIN_SECRETS_KEY" placeholder:"BASE64" help:"Key that encrypts channel credentials: base64 of 32 bytes, as 'openssl rand -base64 32' makes it. Several by comma: the first encrypts, all decrypt."`
+}
+
+// open makes the preference store. It does not wait for Redis to be there.
+func (f prefsFlags) open() (*prefs.Store, redis.UniversalClient, error) {
+	keys, err := prefs.ParseKeys(f.SecretsKey)
+	if err != nil {
+		return nil, nil, fmt.Errorf("TOCSIN_SECRETS_KEY: %w", err)
+	}
+	client, err := prefs.Open(f.RedisURL)
+	if err != nil {
+		return nil, nil, fmt.Errorf("TOCSIN_REDIS_URL: %w", err)
+	}
+	return prefs.NewStore(client, keys), client, nil
+}
+
+type logFlags struct {
+	LogLevel  string `name:"log-level" env:"TOCSIN_LOG_LEVEL" default:"info" enum:"debug,info,warn,error" help:"Least level that is logged: ${enum} (${default})."`
+	LogFormat string `name:"log-format" env:"TOCSIN_LOG_FORMAT" default:"${log_format}" enum:"json,console" help:"How lines are written: ${enum} (${default})."`
+}
+
+func (f logFlags) logger(w io.Writer) *zap.Logger {
+	level, err := zapcore.ParseLevel(f.LogLevel)
+	if err != nil {
+		level = zapcore.InfoLevel
+	}
+	encoding := zap.NewProductionEncoderConfig()
+	encoding.EncodeTime = zapcore.RFC3339NanoTimeEncoder
+	encoding.EncodeDuration = zapcore.StringDurationEncoder
+	encoder := zapcore.NewJSONEncoder(encoding)
+	if f.LogFormat == "console" {
+		encoding.EncodeTime = zapcore.TimeEncoderOfLayout("15:04:05.000")
+		encoding.EncodeLevel = zapcore.CapitalLevelEncoder
+		encoder = zapcore.NewConsoleEncoder(encoding)
+	}
+	return zap.New(zapcore.NewCore(encoder, zapcore.Lock(zapcore.AddSync(w)), level))
+}
+
+type outputFlags struct {
+	Output string `name:"output" short:"o" env:"TOCSIN_OUTPUT" default:"text" enum:"text,json" help:"How results are written: ${enum} (${default})."`
+}
+
+func (f outputFlags) json() bool { return f.Output == "json" }
+
+func writeJSON(w io.Writer, value any) error {
+	encoder := json.NewEncoder(w)
+	encoder.SetEscapeHTML(false)
+	encoder.SetIndent("", "  ")
+	return encoder.Encode(value)
+}
+
+// plural words a count: "1 dead letter", "3 dead letters".
+func plural(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, strings.TrimSuffix(noun, "s"))
+}

@@ -1,0 +1,104 @@
+// Command tocsin brings the events of a platform to the people who asked for
+// them. Each subcommand has a file of its own.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+)
+
+// Exit codes of the contract.
+const (
+	exitDone   = 0
+	exitFailed = 1
+	exitUsage  = 2
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // a second signal ends the process at once
+	os.Exit(run(ctx, os.Args[1:], stdio{os.Stdin, os.Stdout, os.Stderr}))
+}
+
+// stdio is what a command reads and writes.
+type stdio struct {
+	in       io.Reader
+	out, err io.Writer
+}
+
+// cli is the command line. Its structure makes flags, variables and --help.
+type cli struct {
+	Dev     devCmd           `cmd:"" help:"Run everything in this process, with local far ends to look at in the browser."`
+	Worker  workerCmd        `cmd:"" help:"Run a member of the fleet: route events and deliver them."`
+	Publish publishCmd       `cmd:"" help:"Publish one event."`
+	Dead    deadCmd          `cmd:"" help:"Look at dead letters and replay them."`
+	Seed    seedCmd          `cmd:"" help:"Save users, their channels and preferences, and accounts from a JSON file."`
+	Setup   setupCmd         `cmd:"" help:"Create the streams, and add to older ones what this version needs."`
+	Doctor  doctorCmd        `cmd:"" help:"Check configuration and every dependency, and say what to do."`
+	Version kong.VersionFlag `help:"Print the version."`
+}
+
+// run is main without the process: tests drive it as the shell does.
+func run(ctx context.Context, args []string, std stdio) int {
+	exited, code := false, exitDone
+	commands := newCLI()
+	parser, err := kong.New(commands,
+		kong.Name("tocsin"),
+		kong.Description("Tocsin carries every event of a platform to everyone who asked for it: by email, iOS push, HipChat and webhook."),
+		kong.Vars{"version": version(), "log_format": "json"},
+		kong.Writers(std.out, std.err),
+		kong.Exit(func(c int) { exited, code = true, c }),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true, Summary: true}),
+		kong.BindTo(ctx, (*context.Context)(nil)),
+		kong.Bind(std),
+	)
+	if err != nil {
+		fmt.Fprintf(std.err, "tocsin: %v\n", err)
+		return exitFailed
+	}
+	command, err := parser.Parse(args)
+	switch {
+	case exited:
+		return code
+	case err != nil:
+		fmt.Fprintf(std.err, "tocsin: %v\nTry 'tocsin --help', or --help after a command.\n", err)
+		return exitUsage
+	}
+	return exitCode(command.Run(), std.err)
+}
+
+// misuse is an error of the person who typed the command.
+type misuse struct{ error }
+
+func exitCode(err error, stderr io.Writer) int {
+	if err == nil {
+		return exitDone
+	}
+	fmt.Fprintf(stderr, "tocsin: %v\n", err)
+	if _, ok := errors.AsType[misuse](err); ok {
+		return exitUsage
+	}
+	return exitFailed
+}
+
+func newCLI() *cli {
+	c := &cli{}
+	c.Worker.offer = newOffer()
+	c.Doctor.offer = newOffer()
+	return c
+}
+
+func version() string {
+	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" && info.Main.Version != "(devel)" {
+		return info.Main.Version
+	}
+	return "dev"
+}

@@ -1,0 +1,161 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"slices"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"go.uber.org/zap"
+
+	"tocsin/prefs"
+	"tocsin/queue"
+	"tocsin/schema"
+	"tocsin/worker"
+)
+
+type workerCmd struct {
+	NATS   natsFlags     `embed:"" group:"Dependencies"`
+	Prefs  prefsFlags    `embed:"" group:"Dependencies"`
+	Log    logFlags      `embed:"" group:"Logs"`
+	Policy worker.Policy `embed:"" group:"Retries"`
+	offer  `group:"Channels"`
+
+	Channels    []string       `name:"channels" env:"TOCSIN_WORKER_CHANNELS" placeholder:"CHANNEL" help:"Deliver by these channels alone, and route only if 'route' is among them. Default: route, and deliver by all."`
+	Concurrency map[string]int `name:"concurrency" env:"TOCSIN_CONCURRENCY" mapsep:"," placeholder:"CHANNEL=N" help:"Attempts at a time, by channel; 'route=N' for events."`
+	Drain       time.Duration  `name:"drain-timeout" env:"TOCSIN_DRAIN_TIMEOUT" default:"30s" help:"How long what is in hand may take after SIGTERM (${default})."`
+	HealthAddr  string         `name:"metrics-addr" env:"TOCSIN_METRICS_ADDR" default:"127.0.0.1:9090" placeholder:"ADDR" help:"Where /healthz and /readyz answer (${default}); 'off' for nowhere."`
+}
+
+// routing is the name by which --channels and --concurrency speak of the router.
+const routing = "route"
+
+const defaultRouteSlots = 64
+
+func (c *workerCmd) Run(ctx context.Context, std stdio) error {
+	log := c.Log.logger(std.err)
+	store, client, err := c.Prefs.open()
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	offered, err := c.names()
+	if err != nil {
+		return err
+	}
+	deliverers, err := c.deliverers(offered, store, log)
+	if err != nil {
+		return err
+	}
+	q, err := c.NATS.connect(true, log)
+	if err != nil {
+		return err
+	}
+	defer q.Close()
+	stopHealth, err := c.serveHealth(q, client, log)
+	if err != nil {
+		return err
+	}
+	defer stopHealth()
+	if err := q.SetupPatiently(ctx); err != nil {
+		if ctx.Err() != nil {
+			return nil // told to stop before there was a server
+		}
+		return err
+	}
+	w := worker.Worker{Queue: q, Deliverers: deliverers, Drain: c.Drain}
+	if c.runs(routing) {
+		if w.Router, err = newRouter(store, q, offered, log); err != nil {
+			return err
+		}
+		w.RouteSlots = c.slots(routing, defaultRouteSlots)
+	}
+	log.Info("working", zap.String("version", version()), zap.Strings("offered", offered),
+		zap.Strings("delivering", names(deliverers)), zap.Bool("routing", w.Router != nil))
+	w.Run(ctx)
+	log.Info("stopped")
+	return nil
+}
+
+// runs reports whether this worker does a part of the work.
+func (c *workerCmd) runs(part string) bool {
+	return len(c.Channels) == 0 || slices.Contains(c.Channels, part)
+}
+
+func (c *workerCmd) slots(part string, otherwise int) int {
+	if n, ok := c.Concurrency[part]; ok {
+		return n
+	}
+	return otherwise
+}
+
+func (c *workerCmd) check() error {
+	parts := slices.DeleteFunc(slices.Clone(c.Channels), func(name string) bool { return name == routing })
+	if err := c.known("--channels", parts); err != nil {
+		return err
+	}
+	for part, n := range c.Concurrency {
+		if part != routing {
+			if err := c.known("TOCSIN_CONCURRENCY", []string{part}); err != nil {
+				return err
+			}
+		}
+		if n < 1 {
+			return misuse{fmt.Errorf("TOCSIN_CONCURRENCY: %s=%d must be at least 1", part, n)}
+		}
+	}
+	return nil
+}
+
+// deliverers opens the channels of this worker. It also delivers by channels
+// that are configured but no longer offered: what is queued is not dropped.
+func (c *workerCmd) deliverers(offered []string, store *prefs.Store, log *zap.Logger) ([]*worker.Deliverer, error) {
+	if err := c.check(); err != nil {
+		return nil, err
+	}
+	channels, err := c.open(c.runs, offered, log)
+	if err != nil {
+		return nil, err
+	}
+	var deliverers []*worker.Deliverer
+	for _, o := range channels {
+		deliverers = append(deliverers, &worker.Deliverer{
+			Channel: o.channel, Spec: o.spec, Targets: store, Policy: c.Policy,
+			Slots: c.slots(o.spec.Name, o.spec.Concurrency),
+			Log:   log.With(zap.String("channel", o.spec.Name)),
+		})
+	}
+	return deliverers, nil
+}
+
+func newRouter(store *prefs.Store, q *queue.Queue, offered []string, log *zap.Logger) (*worker.Router, error) {
+	validator, err := schema.NewValidator()
+	if err != nil {
+		return nil, fmt.Errorf("compile the event schemas: %w", err)
+	}
+	return &worker.Router{
+		Parse: validator.Parse, Claims: store, Members: store, Deliveries: q, Offered: offered, Log: log,
+	}, nil
+}
+
+func names(deliverers []*worker.Deliverer) []string {
+	var names []string
+	for _, dl := range deliverers {
+		names = append(names, dl.Spec.Name)
+	}
+	return names
+}
+
+func (c *workerCmd) serveHealth(q *queue.Queue, client redis.UniversalClient, log *zap.Logger) (stop func(), err error) {
+	if c.HealthAddr == "off" {
+		return func() {}, nil
+	}
+	listener, err := net.Listen("tcp", c.HealthAddr)
+	if err != nil {
+		return nil, fmt.Errorf("TOCSIN_METRICS_ADDR: %w (another worker on this machine? give each its own, or 'off')", err)
+	}
+	log.Info("answering /healthz and /readyz", zap.Stringer("address", listener.Addr()))
+	return serve(listener, healthHandler(q, client), log), nil
+}
