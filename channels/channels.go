@@ -4,8 +4,8 @@
 //
 // A channel never retries, waits, logs or acknowledges. It sends once and
 // returns nil, or an error that says what to do next: an unmarked error is
-// temporary, because at-least-once forgives a duplicate but not a loss;
-// Permanent and Gone must be said; After carries a wait that the far end named.
+// temporary, because at-least-once forgives a duplicate but not a loss; what is
+// not temporary must be said in a Failure.
 package channels
 
 import (
@@ -55,8 +55,15 @@ type Spec struct {
 	Timeout     time.Duration // the most that one attempt may take
 	Window      time.Duration // how long a delivery is worth retrying; 0: the installation's
 	Concurrency int           // attempts at a time in one worker, unless configured otherwise
+	Rate        Rate          // how often one target may be sent to, by the whole fleet; zero: as often as it likes
 
 	Config Config
+}
+
+// Rate bounds how often a target may be sent to.
+type Rate struct {
+	Messages int
+	Per      time.Duration
 }
 
 // MainTarget is the id of a target where a user has only one in a channel.

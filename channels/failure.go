@@ -8,10 +8,12 @@ import (
 // Kind is what a failed attempt means for the next one.
 type Kind int
 
+// Kinds of failure.
 const (
-	Temporary Kind = iota // try again by the backoff policy
-	Permanent             // this delivery will never succeed as things are: dead letter
-	Gone                  // the target itself is no more: dead letter, and switch the target off
+	Temporary     Kind = iota // try again by the backoff policy
+	Permanent                 // this delivery will never succeed as things are: dead letter
+	Gone                      // the target itself is no more: dead letter, and switch the target off
+	Misconfigured             // the installation is at fault, not the target: wait for the operator, and count no attempt
 )
 
 // Failure is an attempt that did not deliver.

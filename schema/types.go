@@ -6,6 +6,7 @@ import "slices"
 // choose colours, sounds and urgency by it.
 type Outcome int
 
+// How an event reads.
 const (
 	Neutral Outcome = iota // something began or changed; nobody has to act
 	Good                   // it worked, or works again
