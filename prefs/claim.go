@@ -15,13 +15,13 @@ import (
 type Claim int
 
 const (
-	// ClaimNew: route it. It is the first of its id, or the same message handed
+	// ClaimNew says to route it. It is the first of its id, or the same message handed
 	// out again before it was routed to the end.
 	ClaimNew Claim = iota
-	// ClaimDuplicate: another message with this source and id was first.
+	// ClaimDuplicate says that another message with this source and id was first.
 	// Acknowledge it without routing.
 	ClaimDuplicate
-	// ClaimRouted: this message was routed to the end before. Acknowledge it.
+	// ClaimRouted says that this message was routed to the end before. Acknowledge it.
 	ClaimRouted
 )
 

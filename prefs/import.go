@@ -94,7 +94,7 @@ func (d Directory) check(check CheckSettings) error {
 
 func (u DirectoryUser) check(check CheckSettings) error {
 	targets, err := u.targets()
-	faults := []error{u.Profile.Check(), err, checkCells(u.cells())}
+	faults := []error{u.Check(), err, checkCells(u.cells())}
 	for ref, settings := range targets {
 		if err := errors.Join(ref.check(), check(ref.Channel, settings)); err != nil {
 			faults = append(faults, fmt.Errorf("channel %.80q: %w", ref.Channel, err))

@@ -92,11 +92,11 @@ func (r resolveReply) verdict(cell Cell) (suppressed string, since time.Time, er
 	}
 	on, chosen := parseChoice(choice)
 	switch {
-	case r.profile.Err() != nil:
+	case errors.Is(r.profile.Err(), redis.Nil):
 		return notKnown, time.Time{}, nil
 	case !r.member.Val():
 		return notMember, time.Time{}, nil
-	case !marked || r.sealed.Err() != nil:
+	case !marked || errors.Is(r.sealed.Err(), redis.Nil):
 		return noTarget, time.Time{}, nil
 	case m.off && m.reason != "":
 		return targetOff + ": " + m.reason, time.Time{}, nil

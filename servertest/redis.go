@@ -4,6 +4,7 @@ package servertest
 
 import (
 	"bufio"
+	"context"
 	"io"
 	"net"
 	"os/exec"
@@ -99,7 +100,7 @@ func (s *RedisServer) signal(signal syscall.Signal) {
 func (s *RedisServer) launch() (said string) {
 	s.t.Helper()
 	_, port, _ := net.SplitHostPort(s.address)
-	process := exec.Command(s.program, append([]string{"--port", port}, s.args...)...)
+	process := exec.CommandContext(context.Background(), s.program, append([]string{"--port", port}, s.args...)...)
 	output, err := process.StdoutPipe()
 	if err == nil {
 		process.Stderr = process.Stdout
@@ -141,7 +142,7 @@ func follow(output io.Reader, ready chan<- string, exited chan<- struct{}) {
 
 func freeAddress(t testing.TB) string {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatalf("find a free port: %v", err)
 	}
