@@ -103,7 +103,7 @@ func chainTexts(err error) []string {
 		return nil
 	}
 	texts := []string{fmt.Sprintf("%+v", err)}
-	switch wrapping := err.(type) {
+	switch wrapping := err.(type) { //nolint:errorlint // this walks the chain itself
 	case interface{ Unwrap() error }:
 		texts = append(texts, chainTexts(wrapping.Unwrap())...)
 	case interface{ Unwrap() []error }:
