@@ -18,15 +18,18 @@ var mayImport = map[string][]string{
 	"schema":               {},
 	"queue":                {"schema"},
 	"prefs":                {"schema"},
+	"pace":                 {"schema"},
 	"channels":             {"schema"},
-	"channels/*":           {"schema", "channels", "channels/httpfail"},
+	"channels/*":           {"schema", "channels", "channels/httpfail", "channels/outbound", "channels/unsubscribe"},
+	"channels/unsubscribe": {"schema"},
 	"channels/httpfail":    {"channels"},
+	"channels/outbound":    {"channels", "channels/httpfail"},
 	"channels/channeltest": {"schema", "channels"},
-	"worker":               {"schema", "queue", "prefs", "channels"},
+	"worker":               {"schema", "queue", "prefs", "pace", "channels"},
 	"farend":               {},
 	"dev":                  {"schema", "farend"},
 	"servertest":           {},
-	"cmd/tocsin":           {"schema", "queue", "prefs", "channels", "channels/*", "worker", "farend", "dev"},
+	"cmd/tocsin":           {"schema", "queue", "prefs", "pace", "channels", "channels/*", "worker", "farend", "dev"},
 }
 
 func TestImportsFollowTheData(t *testing.T) {

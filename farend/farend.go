@@ -1,8 +1,8 @@
 // Package farend holds local stand-ins for the services that notifications
-// end at: a mail server, APNs, a HipChat server and a webhook receiver. They
-// speak the documented protocols strictly and refuse what the real ones would
-// refuse, so that tests and `tocsin dev` can trust them. Each records what it
-// was sent in a Log.
+// end at: a mail server, APNs, a HipChat server, a Slack-compatible chat server
+// and a webhook receiver. They speak the documented protocols strictly and
+// refuse what the real ones would refuse, so that tests and `tocsin dev` can
+// trust them. Each records what it was sent in a Log.
 package farend
 
 import (
@@ -15,7 +15,7 @@ import (
 type Received struct {
 	Seq      int       `json:"seq"` // position in the Log, from 1
 	At       time.Time `json:"at"`
-	Channel  string    `json:"channel"`  // "email", "ios", "hipchat", "webhook"
+	Channel  string    `json:"channel"`  // "email", "ios", "hipchat", "slack", "webhook"
 	Delivery string    `json:"delivery"` // the delivery id, read from where the protocol carries it
 	To       string    `json:"to"`       // address, device token, room or path
 	Title    string    `json:"title"`    // subject, alert title, first line of the message, or event type

@@ -1,9 +1,12 @@
 package farend
 
 import (
+	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
+	"log"
 	"net"
 	"net/http"
 	"strings"
@@ -21,13 +24,13 @@ type Hook struct {
 	log      *Log
 	server   *webServer
 	mu       sync.Mutex
-	secrets  map[string]string // by path
+	keys     map[string]string // by path: a secret or a public key
 	scripted script            // by path
 }
 
 // NewHook starts a receiver on a free port of 127.0.0.1.
 func NewHook(log *Log) (*Hook, error) {
-	h := &Hook{log: log, secrets: map[string]string{}}
+	h := &Hook{log: log, keys: map[string]string{}}
 	server, err := serveWeb(h)
 	if err != nil {
 		return nil, fmt.Errorf("start webhook receiver: %w", err)
@@ -42,12 +45,13 @@ func (h *Hook) URL() string { return h.server.url }
 // Close ends the receiver and whatever it is answering.
 func (h *Hook) Close() error { return h.server.close() }
 
-// Verify makes a path refuse what is not signed with the secret (401) or is
-// not JSON (400), after Standard Webhooks 1.0.0.
-func (h *Hook) Verify(path, secret string) {
+// Verify makes a path refuse what is not JSON (400) or not signed (401), after
+// Standard Webhooks 1.0.0: key is the secret (whsec_) of v1 signatures or the
+// public key (whpk_) of v1a signatures.
+func (h *Hook) Verify(path, key string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.secrets[path] = secret
+	h.keys[path] = key
 }
 
 // Answer sets what the next requests to a path are answered, one each. After
@@ -86,12 +90,12 @@ func (h *Hook) take(r *http.Request) ([]byte, *HookAnswer) {
 		return body, &HookAnswer{Status: http.StatusMethodNotAllowed}
 	}
 	h.mu.Lock()
-	secret, verify := h.secrets[r.URL.Path]
+	key, verify := h.keys[r.URL.Path]
 	h.mu.Unlock()
 	switch {
 	case verify && !isJSON(r.Header, body):
 		return body, &HookAnswer{Status: http.StatusBadRequest}
-	case verify && !signedWith(secret, r.Header, body, time.Now()):
+	case verify && !signedWith(key, r.Header, body, time.Now()):
 		return body, &HookAnswer{Status: http.StatusUnauthorized}
 	}
 	return body, nil
@@ -104,19 +108,28 @@ type webServer struct {
 	ended  chan struct{}
 }
 
-func serveWeb(handler http.Handler) (*webServer, error) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+func serveWeb(handler http.Handler) (*webServer, error) { return serveWebTLS(handler, nil) }
+
+// serveWebTLS serves HTTPS, with HTTP/2, if there is a TLS configuration.
+func serveWebTLS(handler http.Handler, security *tls.Config) (*webServer, error) {
+	listener, err := new(net.ListenConfig).Listen(context.Background(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, err
 	}
 	s := &webServer{
-		server: &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second},
+		server: &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second, TLSConfig: security},
 		url:    "http://" + listener.Addr().String(),
 		ended:  make(chan struct{}),
 	}
+	serve := s.server.Serve
+	if security != nil {
+		s.url = "https://" + listener.Addr().String()
+		s.server.ErrorLog = log.New(io.Discard, "", 0) // handshakes that are meant to fail
+		serve = func(l net.Listener) error { return s.server.ServeTLS(l, "", "") }
+	}
 	go func() {
 		defer close(s.ended)
-		_ = s.server.Serve(listener) // ends by close
+		_ = serve(listener) // ends by close
 	}()
 	return s, nil
 }

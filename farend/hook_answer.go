@@ -14,7 +14,8 @@ type HookAnswer struct {
 	Status int           // 0: 200
 	Header http.Header   // added to the answer's own
 	Delay  time.Duration // before the status is sent
-	Body   int64         // bytes of filler for a body
+	Text   string        // the body
+	Body   int64         // bytes of filler after it
 	Drip   bool          // the body never ends: one byte at a time
 	Hang   bool          // no answer until the caller gives up
 	Drop   bool          // the connection is closed without an answer
@@ -53,7 +54,8 @@ func (a HookAnswer) write(w http.ResponseWriter, r *http.Request) {
 	}
 	maps.Copy(w.Header(), a.Header)
 	w.WriteHeader(a.status())
-	_, _ = io.CopyN(w, filler{}, a.Body) // the caller may stop reading
+	_, _ = io.WriteString(w, a.Text) // the caller may stop reading
+	_, _ = io.CopyN(w, filler{}, a.Body)
 	for a.Drip && pause(dripInterval, gone) {
 		_, _ = w.Write([]byte{'.'})
 		_ = http.NewResponseController(w).Flush()

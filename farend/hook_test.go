@@ -2,6 +2,7 @@ package farend
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"io"
 	"net/http"
@@ -56,7 +57,22 @@ func TestSignedWith(t *testing.T) {
 	} {
 		require.Equal(t, c.want, signedWith(goldenSecret, c.header, []byte(c.body), c.now), name)
 	}
-	require.False(t, signedWith("whsec_?", golden(), []byte(goldenBody), sentAt))
+	for _, key := range []string{"whsec_?", "whpk_AAAA", "", strings.TrimPrefix(goldenSecret, "whsec_")} {
+		require.False(t, signedWith(key, golden(), []byte(goldenBody), sentAt), key)
+	}
+}
+
+// The vector is that of Svix's server.
+func TestSignedWithPublicKey(t *testing.T) {
+	t.Parallel()
+	const public = "whpk_1SiA4o9hyqTCpIqC5V9HUakiiaeACeqfZTInDBbOir4="
+	sentAt := time.Unix(1614265330, 0)
+	h := golden()
+	require.False(t, signedWith(public, h, []byte(goldenBody), sentAt), "v1 is not a public key's")
+	h.Set("webhook-signature", h.Get("webhook-signature")+" v1a,hnO3f9T8Ytu9HwrXslvumlUpqtNVqkhqw/enGzPCXe5BdqzCInXqYXFymVJaA7AZdpXwVLPo3mNl8EM+m7TBAg==")
+	require.True(t, signedWith(public, h, []byte(goldenBody), sentAt))
+	require.True(t, signedWith(goldenSecret, h, []byte(goldenBody), sentAt))
+	require.False(t, signedWith(public, h, []byte("{}"), sentAt))
 }
 
 func startHook(t *testing.T) (*Hook, *Log) {
@@ -185,4 +201,46 @@ func TestHookCloseEndsWhatHangs(t *testing.T) {
 	<-arrived
 	require.NoError(t, hook.Close())
 	require.NotContains(t, (<-failed).Error(), "answered")
+}
+
+func TestTLSHook(t *testing.T) {
+	t.Parallel()
+	log := &Log{}
+	hook, authority, err := NewTLSHook(log, HookTLS{Mutual: true})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, hook.Close()) })
+	security := &tls.Config{RootCAs: authority.Roots(), MinVersion: tls.VersionTLS12}
+	client := &http.Client{Transport: &http.Transport{TLSClientConfig: security, ForceAttemptHTTP2: true}}
+	t.Cleanup(client.CloseIdleConnections)
+	require.Error(t, postWith(t, client, hook.URL()+"/a").err, "without a certificate")
+
+	certificate, key, err := authority.NewClient("tocsin")
+	require.NoError(t, err)
+	pair, err := tls.X509KeyPair([]byte(certificate), []byte(key))
+	require.NoError(t, err)
+	security.Certificates = []tls.Certificate{pair}
+	hook.Answer("/a", HookAnswer{Text: "taken"})
+	got := postWith(t, client, hook.URL()+"/a")
+	require.NoError(t, got.err)
+	require.Equal(t, "taken", got.said)
+	require.Equal(t, 2, got.protocol)
+	require.Len(t, log.Deliveries(), 1)
+}
+
+type posted struct {
+	said     string
+	protocol int
+	err      error
+}
+
+func postWith(t *testing.T, client *http.Client, url string) posted {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, url, strings.NewReader("{}"))
+	require.NoError(t, err)
+	resp, err := client.Do(req)
+	if err != nil {
+		return posted{err: err}
+	}
+	said, err := io.ReadAll(resp.Body)
+	return posted{string(said), resp.ProtoMajor, errors.Join(err, resp.Body.Close())}
 }

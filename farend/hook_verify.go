@@ -1,6 +1,7 @@
 package farend
 
 import (
+	"crypto/ed25519"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/base64"
@@ -16,13 +17,9 @@ import (
 // reference libraries of Standard Webhooks.
 const signatureTolerance = 5 * time.Minute
 
-// signedWith reports whether one of the listed v1 signatures is of this
-// secret, and the attempt is of now: Standard Webhooks 1.0.0.
-func signedWith(secret string, h http.Header, body []byte, now time.Time) bool {
-	key, err := base64.StdEncoding.DecodeString(strings.TrimPrefix(secret, "whsec_"))
-	if err != nil {
-		return false
-	}
+// signedWith reports whether one of the listed signatures verifies with this
+// key, and the attempt is of now: Standard Webhooks 1.0.0.
+func signedWith(key string, h http.Header, body []byte, now time.Time) bool {
 	id, timestamp := h.Get("Webhook-Id"), h.Get("Webhook-Timestamp")
 	seconds, err := strconv.ParseInt(timestamp, 10, 64)
 	if err != nil || id == "" || strings.Contains(id, ".") {
@@ -31,15 +28,35 @@ func signedWith(secret string, h http.Header, body []byte, now time.Time) bool {
 	if now.Sub(time.Unix(seconds, 0)).Abs() > signatureTolerance {
 		return false
 	}
-	mac := hmac.New(sha256.New, key)
-	mac.Write([]byte(id + "." + timestamp + "."))
-	mac.Write(body)
-	want := []byte("v1," + base64.StdEncoding.EncodeToString(mac.Sum(nil)))
+	verifies := verifier(key)
+	signed := append([]byte(id+"."+timestamp+"."), body...)
 	found := false
 	for given := range strings.SplitSeq(h.Get("Webhook-Signature"), " ") {
-		found = hmac.Equal([]byte(given), want) || found
+		version, encoded, _ := strings.Cut(given, ",")
+		signature, err := base64.StdEncoding.DecodeString(encoded)
+		found = err == nil && verifies(version, signed, signature) || found
 	}
 	return found
+}
+
+// verifier knows by the prefix of a key how it verifies; what is no key
+// verifies nothing.
+func verifier(key string) func(version string, signed, signature []byte) bool {
+	kind, encoded, _ := strings.Cut(key, "_")
+	bytes, err := base64.StdEncoding.DecodeString(encoded)
+	switch {
+	case err == nil && kind == "whsec":
+		return func(version string, signed, signature []byte) bool {
+			mac := hmac.New(sha256.New, bytes)
+			mac.Write(signed)
+			return version == "v1" && hmac.Equal(signature, mac.Sum(nil))
+		}
+	case err == nil && kind == "whpk" && len(bytes) == ed25519.PublicKeySize:
+		return func(version string, signed, signature []byte) bool {
+			return version == "v1a" && ed25519.Verify(bytes, signed, signature)
+		}
+	}
+	return func(string, []byte, []byte) bool { return false }
 }
 
 func isJSON(h http.Header, body []byte) bool {

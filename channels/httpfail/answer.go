@@ -17,7 +17,11 @@ const LongestWait = 24 * time.Hour
 // Answered is the failure that an answer other than success means. who is
 // named in the reason: "endpoint", "HipChat".
 func Answered(who string, resp *http.Response) *channels.Failure {
-	code := resp.StatusCode
+	return Answer(who, resp.StatusCode, resp.Header)
+}
+
+// Answer is Answered for those who have let go of the response.
+func Answer(who string, code int, h http.Header) *channels.Failure {
 	said := strings.TrimSpace(fmt.Sprintf("%d %s", code, http.StatusText(code)))
 	f := &channels.Failure{
 		Kind:   channels.Permanent,
@@ -26,7 +30,7 @@ func Answered(who string, resp *http.Response) *channels.Failure {
 	}
 	if retriable(code) {
 		f.Kind = channels.Temporary
-		f.Wait = RetryAfter(resp.Header, time.Now())
+		f.Wait = RetryAfter(h, time.Now())
 	}
 	return f
 }

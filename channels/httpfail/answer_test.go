@@ -37,3 +37,17 @@ func TestRetryAfter(t *testing.T) {
 	}
 	require.Zero(t, httpfail.RetryAfter(http.Header{}, now))
 }
+
+// FuzzRetryAfter: no value makes a wait that is negative or without end.
+func FuzzRetryAfter(f *testing.F) {
+	for _, seed := range []string{"120", "-1", " 7 ", "1e9", "99999999999999999999", "Thu, 06 Aug 2026 08:50:37 GMT", "Thu Aug  6 08:50:37 2026", "\x00"} {
+		f.Add(seed)
+	}
+	now := time.Date(2026, 8, 6, 8, 49, 37, 0, time.UTC)
+	f.Fuzz(func(t *testing.T, value string) {
+		wait := httpfail.RetryAfter(http.Header{"Retry-After": {value}}, now)
+		require.GreaterOrEqual(t, wait, time.Duration(0))
+		require.LessOrEqual(t, wait, httpfail.LongestWait)
+		require.Zero(t, wait%time.Second)
+	})
+}

@@ -18,6 +18,13 @@ import (
 // spacing and spellings of dates reach the receiver as the platform wrote
 // them. The same event gives the same bytes.
 func Body(e schema.Event) ([]byte, error) {
+	return appendBody(make([]byte, 0, len(e.Data)+bodyExtra), e)
+}
+
+// bodyExtra is more than our own members add for any known type.
+const bodyExtra = 96
+
+func appendBody(out []byte, e schema.Event) ([]byte, error) {
 	data := bytes.Trim(e.Data, " \t\r\n") // the space of RFC 8259, and no other
 	if !json.Valid(data) || data[0] != '{' {
 		return nil, errors.New("the event's data is not a JSON object")
@@ -26,7 +33,6 @@ func Body(e schema.Event) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("encode event type: %w", err)
 	}
-	out := make([]byte, 0, len(data)+len(eventType)+len(`{"timestamp":-9223372036854775808,"event_type":,}`))
 	out = strconv.AppendInt(append(out, `{"timestamp":`...), e.Time.Unix(), 10)
 	out = append(append(out, `,"event_type":`...), eventType...)
 	return appendMembers(out, data), nil

@@ -1,36 +1,37 @@
 package webhook
 
 import (
-	"crypto/tls"
 	"encoding/json"
-	"io"
-	"log"
-	"net"
 	"net/http"
-	"net/http/httptest"
 	"net/netip"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/stretchr/testify/require"
 
 	"tocsin/channels"
+	"tocsin/channels/outbound"
 	"tocsin/farend"
 	"tocsin/schema"
 )
 
-// local opens the channel with 127.0.0.0/8 allowed; names are resolved by the
-// given resolver, or the machine's if it is nil.
-func local(timeout time.Duration, resolver *net.Resolver) *channel {
-	allow := []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
-	return open(timeout, newGuard(allow, net.Dialer{Timeout: timeout, Resolver: resolver}))
+// local opens the channel with 127.0.0.0/8 allowed.
+func local(timeout time.Duration) *channel { return open(timeout, loopback()) }
+
+func loopback() outbound.Policy {
+	return outbound.Policy{Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}, Variable: allowVariable}
 }
 
 func target(t *testing.T, url string) channels.Target {
 	t.Helper()
-	settings, err := json.Marshal(Settings{URL: url, Secret: goldenSecret})
+	return settingsOf(t, Settings{URL: url, Secret: goldenSecret})
+}
+
+func settingsOf(t *testing.T, s Settings) channels.Target {
+	t.Helper()
+	settings, err := json.Marshal(s)
 	require.NoError(t, err)
 	return channels.Target{ID: channels.MainTarget, Settings: settings}
 }
@@ -56,7 +57,7 @@ func TestRequestOnTheWire(t *testing.T) {
 	t.Parallel()
 	hook, log := newHook(t)
 	hook.Verify("/hook", goldenSecret)
-	require.NoError(t, local(15*time.Second, nil).Send(t.Context(), delivery(), target(t, hook.URL()+"/hook?q=1")))
+	require.NoError(t, local(15*time.Second).Send(t.Context(), delivery(), target(t, hook.URL()+"/hook?q=1")))
 	received, _ := log.Since(0)
 	require.Len(t, received, 1)
 	require.Equal(t, delivery().ID(), received[0].Delivery)
@@ -74,9 +75,9 @@ func TestBothSecretsSignDuringRotation(t *testing.T) {
 	hook.Verify("/previous", previous)
 	for path, statuses := range map[string][2]string{"/newest": {"200", "200"}, "/previous": {"200", "401"}} {
 		for i, until := range []time.Time{time.Now().Add(time.Hour), time.Now().Add(-time.Second)} {
-			raw, err := json.Marshal(Settings{hook.URL() + path, newest, previous, until})
+			raw, err := json.Marshal(Settings{URL: hook.URL() + path, Secret: newest, PreviousSecret: previous, PreviousUntil: until})
 			require.NoError(t, err)
-			_ = local(15*time.Second, nil).Send(t.Context(), delivery(), channels.Target{Settings: raw})
+			_ = local(15*time.Second).Send(t.Context(), delivery(), channels.Target{Settings: raw})
 			received, _ := log.Since(0)
 			require.Equal(t, statuses[i], received[len(received)-1].Status, path)
 		}
@@ -86,7 +87,7 @@ func TestBothSecretsSignDuringRotation(t *testing.T) {
 func TestOutcomeByStatus(t *testing.T) {
 	t.Parallel()
 	hook, _ := newHook(t)
-	c := local(15*time.Second, nil)
+	c := local(15 * time.Second)
 	retry := func(value string) http.Header { return http.Header{"Retry-After": {value}} }
 	for _, want := range []struct {
 		answer farend.HookAnswer
@@ -124,127 +125,133 @@ func TestOutcomeByStatus(t *testing.T) {
 	}
 }
 
+// The receiver's own word to stop is heard on whatever answer but a success.
+func TestReceiverAsksToStop(t *testing.T) {
+	t.Parallel()
+	hook, _ := newHook(t)
+	c := local(15 * time.Second)
+	saying := func(status int, words ...string) farend.HookAnswer {
+		return farend.HookAnswer{Status: status, Header: http.Header{"Webhook-Delivery": words, "Retry-After": {"30"}}}
+	}
+	const stop, gone = " and asked not to be sent this again", " and asked for no more webhooks"
+	for _, want := range []struct {
+		answer farend.HookAnswer
+		kind   channels.Kind
+		reason string
+	}{
+		{saying(503, "abort-message"), channels.Permanent, "endpoint answered 503 Service Unavailable" + stop},
+		{saying(429, "Abort-Message "), channels.Permanent, "endpoint answered 429 Too Many Requests" + stop},
+		{saying(400, "abort-message"), channels.Permanent, "endpoint answered 400 Bad Request" + stop},
+		{saying(302, "disable"), channels.Gone, "endpoint answered 302 Found" + gone},
+		{saying(500, "abort-message, disable"), channels.Gone, "endpoint answered 500 Internal Server Error" + gone},
+		{saying(500, "abort-message", "disable"), channels.Gone, "endpoint answered 500 Internal Server Error" + gone},
+		{saying(410, "abort-message"), channels.Gone, "endpoint answered 410 Gone"},
+		{saying(500, "disabled"), channels.Temporary, "endpoint answered 500 Internal Server Error"},
+	} {
+		hook.Answer("/hook", want.answer)
+		f := channels.FailureOf(c.Send(t.Context(), delivery(), target(t, hook.URL()+"/hook")))
+		require.EqualError(t, f.Err, want.reason)
+		require.Equal(t, want.kind, f.Kind, want.reason)
+		require.Equal(t, want.kind == channels.Temporary, f.Wait > 0, want.reason)
+		require.Equal(t, want.kind == channels.Gone, !f.Since.IsZero(), want.reason)
+	}
+	hook.Answer("/hook", saying(200, "disable"))
+	require.NoError(t, c.Send(t.Context(), delivery(), target(t, hook.URL()+"/hook")))
+}
+
 func TestRedirectsAreNotFollowed(t *testing.T) {
 	t.Parallel()
 	hook, log := newHook(t)
 	hook.Answer("/hook", farend.HookAnswer{Status: 307, Header: http.Header{"Location": {hook.URL() + "/other"}}})
-	require.Error(t, local(15*time.Second, nil).Send(t.Context(), delivery(), target(t, hook.URL()+"/hook")))
+	require.Error(t, local(15*time.Second).Send(t.Context(), delivery(), target(t, hook.URL()+"/hook")))
 	received, _ := log.Since(0)
 	require.Len(t, received, 1)
-}
-
-func TestNoAnswer(t *testing.T) {
-	t.Parallel()
-	hook, _ := newHook(t)
-	closed, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	require.NoError(t, closed.Close())
-	untrusted := httptest.NewUnstartedServer(http.NotFoundHandler())
-	untrusted.Config.ErrorLog = silent
-	untrusted.StartTLS()
-	t.Cleanup(untrusted.Close)
-	resolver := serveNames(t, nil)
-
-	hook.Answer("/drop", farend.HookAnswer{Drop: true})
-	hook.Answer("/header", farend.HookAnswer{Header: http.Header{"X-Long": {strings.Repeat("x", 1<<20)}}})
-	for url, reason := range map[string]string{
-		"http://" + closed.Addr().String() + "/x":                   "connection refused",
-		"http://no-such-name.example/x":                             "host name not found",
-		untrusted.URL:                                               "TLS certificate is signed by an unknown authority",
-		strings.Replace(hook.URL(), "http", "https", 1):             "TLS handshake failed: the far end does not speak TLS",
-		hook.URL() + "/drop":                                        "connection ended without a valid HTTP answer",
-		hook.URL() + "/header":                                      "connection ended without a valid HTTP answer",
-		strings.Replace(untrusted.URL, "127.0.0.1", "127.0.0.2", 1): "connection refused",
-	} {
-		f := channels.FailureOf(local(15*time.Second, resolver).Send(t.Context(), delivery(), target(t, url)))
-		require.EqualError(t, f.Err, reason, url)
-		require.Equal(t, channels.Temporary, f.Kind, url)
-		require.Empty(t, f.Status, url)
-	}
 }
 
 func TestOwnTimeout(t *testing.T) {
 	t.Parallel()
 	hook, _ := newHook(t)
 	hook.Answer("/hook", farend.HookAnswer{Hang: true})
-	f := channels.FailureOf(local(300*time.Millisecond, nil).Send(t.Context(), delivery(), target(t, hook.URL()+"/hook")))
+	f := channels.FailureOf(local(300*time.Millisecond).Send(t.Context(), delivery(), target(t, hook.URL()+"/hook")))
 	require.EqualError(t, f.Err, "no answer within 300ms")
 	require.Equal(t, channels.Temporary, f.Kind)
 }
 
-// A body that drips is cut off; the status has been said.
-func TestEndlessBodies(t *testing.T) {
+func TestEndpointsOwnTimeout(t *testing.T) {
 	t.Parallel()
 	hook, _ := newHook(t)
-	hook.Answer("/hook", farend.HookAnswer{Drip: true}, farend.HookAnswer{Status: 500, Drip: true})
-	c := local(25*time.Second, nil)
-	require.NoError(t, c.Send(t.Context(), delivery(), target(t, hook.URL()+"/hook")))
-	require.EqualError(t, c.Send(t.Context(), delivery(), target(t, hook.URL()+"/hook")), "endpoint answered 500 Internal Server Error")
+	hook.Answer("/hook", farend.HookAnswer{Hang: true})
+	to := settingsOf(t, Settings{URL: hook.URL() + "/hook", Secret: goldenSecret, Timeout: "1s"})
+	require.EqualError(t, local(25*time.Second).Send(t.Context(), delivery(), to), "no answer within 1s")
 }
 
-// What the sockets hold of a huge body is sent before the endpoint notices
-// that nobody reads on.
-func TestHugeBodyIsNotRead(t *testing.T) {
+func TestStaticHeaders(t *testing.T) {
 	t.Parallel()
-	const socketBuffers = 32 << 20
-	written := make(chan int64, 1)
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		var sent int64
-		for chunk := make([]byte, 64<<10); sent < 1<<30; sent += int64(len(chunk)) {
-			if _, err := w.Write(chunk); err != nil {
-				break
-			}
-		}
-		written <- sent
-	}))
-	t.Cleanup(server.Close)
-	require.NoError(t, local(25*time.Second, nil).Send(t.Context(), delivery(), target(t, server.URL)))
-	require.Less(t, <-written, int64(socketBuffers))
+	hook, log := newHook(t)
+	hook.Verify("/hook", goldenSecret)
+	to := settingsOf(t, Settings{URL: hook.URL() + "/hook", Secret: goldenSecret,
+		Headers: Headers{"authorization": "Bearer t0ken", "X-Team": "Ops, night"}})
+	require.NoError(t, local(15*time.Second).Send(t.Context(), delivery(), to))
+	received, _ := log.Since(0)
+	require.Contains(t, received[0].Raw, "Authorization: Bearer t0ken\r\n")
+	require.Contains(t, received[0].Raw, "X-Team: Ops, night\r\n")
 }
 
-func TestHTTP2OverTLS(t *testing.T) {
+// A receiver that knows only one kind of key finds its signature among both.
+func TestSecretAndSigningKeyBothSign(t *testing.T) {
 	t.Parallel()
-	var major, connections atomic.Int32
-	server := httptest.NewUnstartedServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-		major.Store(int32(r.ProtoMajor))
-		_, _ = io.Copy(io.Discard, r.Body)
-	}))
-	server.EnableHTTP2 = true
-	server.Config.ConnState = func(_ net.Conn, state http.ConnState) {
-		if state == http.StateNew {
-			connections.Add(1)
+	hook, log := newHook(t)
+	secret := NewSecret()
+	private, public := NewSigningKey()
+	_, another := NewSigningKey()
+	hook.Verify("/v1", secret)
+	hook.Verify("/v1a", public)
+	hook.Verify("/another", another)
+	for path, statuses := range map[string][3]string{"/v1": {"200", "200", "401"}, "/v1a": {"200", "401", "200"}, "/another": {"401", "401", "401"}} {
+		for i, keys := range []Settings{{Secret: secret, SigningKey: private}, {Secret: secret}, {SigningKey: private}} {
+			keys.URL = hook.URL() + path
+			_ = local(15*time.Second).Send(t.Context(), delivery(), settingsOf(t, keys))
+			received, _ := log.Since(0)
+			require.Equal(t, statuses[i], received[len(received)-1].Status, "%s with keys %d", path, i)
 		}
 	}
-	server.StartTLS()
-	t.Cleanup(server.Close)
-	c := local(15*time.Second, nil)
-	trust(c, server)
-	for range 3 {
-		require.NoError(t, c.Send(t.Context(), delivery(), target(t, server.URL)))
-	}
-	require.EqualValues(t, 2, major.Load())
-	require.EqualValues(t, 1, connections.Load())
 }
 
-func TestOldTLSIsRefused(t *testing.T) {
+func TestClientCertificate(t *testing.T) {
 	t.Parallel()
-	server := httptest.NewUnstartedServer(http.NotFoundHandler())
-	server.Config.ErrorLog = silent
-	server.TLS = &tls.Config{MaxVersion: tls.VersionTLS11, MinVersion: tls.VersionTLS10}
-	server.StartTLS()
-	t.Cleanup(server.Close)
-	c := local(15*time.Second, nil)
-	trust(c, server)
-	f := channels.FailureOf(c.Send(t.Context(), delivery(), target(t, server.URL)))
-	require.ErrorContains(t, f.Err, "TLS handshake failed")
-	require.Equal(t, channels.Temporary, f.Kind)
+	log := &farend.Log{}
+	hook, authority, err := farend.NewTLSHook(log, farend.HookTLS{Mutual: true})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, hook.Close()) })
+	certificate, key, err := authority.NewClient("tocsin")
+	require.NoError(t, err)
+	policy := loopback()
+	policy.Roots = authority.Roots()
+	c := open(15*time.Second, policy)
+	s := Settings{URL: hook.URL() + "/hook", Secret: goldenSecret}
+	require.Equal(t, channels.Temporary, channels.FailureOf(c.Send(t.Context(), delivery(), settingsOf(t, s))).Kind)
+	s.ClientCert, s.ClientKey = certificate, key
+	require.NoError(t, c.Send(t.Context(), delivery(), settingsOf(t, s)))
+	received, _ := log.Since(0)
+	require.Len(t, received, 1)
 }
 
-// silent keeps the handshakes that a server is meant to complain about out of
-// the test's output.
-var silent = log.New(io.Discard, "", 0)
+func TestTrialShowsWhatWasSigned(t *testing.T) {
+	t.Parallel()
+	hook, log := newHook(t)
+	hook.Answer("/hook", farend.HookAnswer{Status: 201, Text: "taken", Header: http.Header{"Set-Cookie": {"a=b"}}})
+	trial := channels.Try(t.Context(), local(15*time.Second), delivery(), target(t, hook.URL()+"/hook"))
+	require.NoError(t, trial.Err)
+	require.Equal(t, "201", trial.Status)
+	require.Equal(t, "taken", trial.Excerpt)
+	require.NotContains(t, trial.Header, "Set-Cookie")
+	received, _ := log.Since(0)
+	require.Regexp(t, `^`+delivery().ID()+`\.\d{10}\.`, trial.Signed)
+	require.True(t, strings.HasSuffix(trial.Signed, "."+received[0].Text), trial.Signed)
 
-func trust(c *channel, server *httptest.Server) {
-	roots := server.Client().Transport.(*http.Transport).TLSClientConfig.RootCAs
-	c.client.Transport.(*http.Transport).TLSClientConfig.RootCAs = roots
+	long := delivery()
+	long.Event.Data = []byte(`{"text":"` + strings.Repeat("ü", channels.ExcerptBytes) + `"}`)
+	trial = channels.Try(t.Context(), local(15*time.Second), long, target(t, hook.URL()+"/hook"))
+	require.LessOrEqual(t, len(trial.Signed), channels.ExcerptBytes)
+	require.True(t, utf8.ValidString(trial.Signed))
 }

@@ -4,104 +4,129 @@ import (
 	"encoding/json"
 	"errors"
 	"net/url"
-	"strconv"
-	"strings"
 	"time"
+
+	"tocsin/channels/outbound"
 )
 
-// Settings is what a target's settings hold.
+// Settings is what a target's settings hold. URL is needed, and Secret or
+// SigningKey by the time that something is sent.
 type Settings struct {
-	URL    string `json:"url"`
-	Secret string `json:"secret,omitempty"` // as NewSecret makes it
+	URL        string  `json:"url"`
+	Secret     string  `json:"secret,omitempty"`      // as NewSecret makes it
+	SigningKey string  `json:"signing_key,omitempty"` // as NewSigningKey makes it
+	Headers    Headers `json:"headers,omitempty"`
+	Timeout    string  `json:"timeout,omitempty"` // "1s" to "30s"; empty: the installation's
+	ClientCert string  `json:"client_cert,omitempty"`
+	ClientKey  string  `json:"client_key,omitempty"`
 
-	// After a rotation, requests are signed with both secrets until then, so
-	// that the receiver can change over without a gap.
-	PreviousSecret string    `json:"previous_secret,omitempty"`
-	PreviousUntil  time.Time `json:"previous_until,omitzero"` // RFC 3339
+	// After a rotation, requests are signed with both until then, so that the
+	// receiver can change over without a gap.
+	PreviousSecret          string    `json:"previous_secret,omitempty"`
+	PreviousUntil           time.Time `json:"previous_until,omitzero"` // RFC 3339
+	PreviousSigningKey      string    `json:"previous_signing_key,omitempty"`
+	PreviousSigningKeyUntil time.Time `json:"previous_signing_key_until,omitzero"`
+}
+
+// endpoint is what settings mean at a moment.
+type endpoint struct {
+	url      *url.URL
+	headers  Headers
+	limit    time.Duration // 0: none of its own
+	identity outbound.Identity
+	signers  []signer
+}
+
+func (e endpoint) timeout(installations time.Duration) time.Duration {
+	if e.limit > 0 {
+		return e.limit
+	}
+	return installations
 }
 
 // check is the Spec's. It lets a missing secret pass, because the secret is
-// made after the user has given a URL.
+// made after the user has given a URL. What it says an attempt would say too.
 func check(raw json.RawMessage) error {
-	s, err := parseSettings(raw)
-	if err != nil {
+	end, err := endpointOf(raw, time.Now())
+	if err != nil && !errors.Is(err, errUnsigned) {
 		return err
 	}
-	if err := CheckURL(s.URL); err != nil {
-		return err
-	}
-	if s.Secret == "" {
-		return nil
-	}
-	_, err = s.keys(time.Now())
-	return err
-}
-
-func parseSettings(raw json.RawMessage) (Settings, error) {
-	var s Settings
-	if err := json.Unmarshal(raw, &s); err != nil {
-		return Settings{}, errors.New("the settings are not an object of texts") // the cause may quote a secret
-	}
-	return s, nil
-}
-
-// keys are what a request is signed with at this moment, newest first.
-func (s Settings) keys(now time.Time) ([]key, error) {
-	if s.Secret == "" {
-		return nil, errors.New("no signing secret")
-	}
-	current, err := parseSecret(s.Secret)
-	if err != nil {
-		return nil, err
-	}
-	if s.PreviousSecret == "" || !now.Before(s.PreviousUntil) {
-		return []key{current}, nil
-	}
-	previous, err := parseSecret(s.PreviousSecret)
-	if err != nil {
-		return nil, err
-	}
-	return []key{current, previous}, nil
-}
-
-// longestURL is what browsers, proxies and servers are known to take.
-const longestURL = 2048
-
-// CheckURL says what is wrong with a webhook's URL, in words for the user and
-// without repeating it. It looks at the form only: whether the address may be
-// reached is decided when it is dialled.
-func CheckURL(raw string) error {
-	if raw == "" {
-		return errors.New("a URL is needed")
-	}
-	if len(raw) > longestURL {
-		return errors.New("the URL is longer than 2048 characters")
-	}
-	if strings.Contains(raw, "#") {
-		return errors.New("the URL must not hold a fragment (#)")
-	}
-	u, err := url.Parse(raw)
-	if err != nil {
-		return errors.New("the URL is not well-formed")
-	}
-	return checkParts(u)
-}
-
-func checkParts(u *url.URL) error {
-	switch {
-	case u.Scheme != "https" && u.Scheme != "http":
-		return errors.New("the URL must begin with https:// or http://")
-	case u.Hostname() == "" || strings.ContainsAny(u.Hostname(), " \t"):
-		return errors.New("the URL must name a host")
-	case u.User != nil:
-		return errors.New("the URL must not hold a user name or password")
-	case u.Port() != "" && !validPort(u.Port()):
-		return errors.New("the URL's port must be between 1 and 65535")
+	if end.identity != (outbound.Identity{}) {
+		return end.identity.Check()
 	}
 	return nil
 }
 
-func validPort(s string) bool {
-	port, err := strconv.ParseUint(s, 10, 16)
-	return err == nil && port > 0
+// errUnsigned comes with an endpoint that lacks nothing else.
+var errUnsigned = errors.New("no signing secret")
+
+func endpointOf(raw json.RawMessage, now time.Time) (endpoint, error) {
+	var s Settings
+	if err := json.Unmarshal(raw, &s); err != nil {
+		return endpoint{}, errMalformed // the cause may quote a secret
+	}
+	return s.endpoint(now)
+}
+
+var errMalformed = errors.New("the settings are not an object of texts")
+
+func (s Settings) endpoint(now time.Time) (endpoint, error) {
+	e := endpoint{headers: s.Headers, identity: outbound.Identity{Certificate: s.ClientCert, Key: s.ClientKey}}
+	var err error
+	if e.url, err = outbound.CheckURL(s.URL); err != nil {
+		return endpoint{}, err
+	}
+	if err := s.Headers.check(); err != nil {
+		return endpoint{}, err
+	}
+	if e.limit, err = parseTimeout(s.Timeout); err != nil {
+		return endpoint{}, err
+	}
+	if e.identity != (outbound.Identity{}) && e.url.Scheme != "https" {
+		return endpoint{}, errors.New("a client certificate needs a URL that begins with https://")
+	}
+	e.signers, err = s.signers(now)
+	return e, err
+}
+
+// shortestTimeout is below which a receiver across the world would seem down.
+const shortestTimeout = time.Second
+
+func parseTimeout(given string) (time.Duration, error) {
+	if given == "" {
+		return 0, nil
+	}
+	d, err := time.ParseDuration(given)
+	if err != nil || d < shortestTimeout || d > outbound.LongestTimeout {
+		return 0, errors.New("the timeout must be a time from 1s to 30s")
+	}
+	return d, nil
+}
+
+// signers are what a request is signed with at this moment, newest first.
+func (s Settings) signers(now time.Time) ([]signer, error) {
+	var all []signer
+	for _, k := range [...]struct {
+		text  string
+		parse func(string) (signer, error)
+		valid bool
+	}{
+		{s.Secret, parseSecret, true},
+		{s.PreviousSecret, parseSecret, now.Before(s.PreviousUntil)},
+		{s.SigningKey, parseSigningKey, true},
+		{s.PreviousSigningKey, parseSigningKey, now.Before(s.PreviousSigningKeyUntil)},
+	} {
+		if k.text == "" || !k.valid {
+			continue
+		}
+		parsed, err := k.parse(k.text)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, parsed)
+	}
+	if s.Secret == "" && s.SigningKey == "" {
+		return nil, errUnsigned
+	}
+	return all, nil
 }

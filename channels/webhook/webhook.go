@@ -5,43 +5,49 @@
 // platform's API gives it, and that may hold capability URLs such as a stack's
 // redeploy_hook. Whoever sets up a webhook trusts its endpoint with them.
 //
-// Requests are signed after Standard Webhooks 1.0.0. The URL is the user's, so
-// it is taken for hostile: addresses are checked when they are dialled,
-// redirects are not followed, proxies are not used, and what is read of an
-// answer is bounded.
+// Requests are signed after Standard Webhooks 1.0.0: by HMAC with a secret
+// that the receiver shares (v1), by an Ed25519 key of which the receiver knows
+// the public half (v1a), or by both. The URL is the user's, so it is taken for
+// hostile: see package outbound.
 package webhook
 
 import (
-	"cmp"
 	"fmt"
-	"net"
-	"net/netip"
-	"runtime/debug"
-	"strings"
 	"time"
 
 	"tocsin/channels"
+	"tocsin/channels/outbound"
 )
 
-// longestTimeout bounds TOCSIN_WEBHOOK_TIMEOUT. Standard Webhooks asks senders
-// to wait 15 to 30 s.
-const longestTimeout = 30 * time.Second
+// allowVariable sets which private addresses may be reached.
+const allowVariable = "TOCSIN_WEBHOOK_ALLOW"
 
 // Spec describes the channel. Its Timeout is the upper bound; the channel
-// itself gives up an attempt after what is configured.
+// itself gives up an attempt after what the target or the installation says.
 func Spec() channels.Spec {
 	return channels.Spec{
-		Name:  "webhook",
-		Label: "Webhook",
-		Fields: []channels.Field{
-			{Name: "url", Label: "URL", Help: "Events are sent here by POST, as JSON."},
-			{Name: "secret", Label: "Signing secret", Secret: true,
-				Help: "Made for you. Verify the webhook-signature header with it (Standard Webhooks)."},
-		},
+		Name:        "webhook",
+		Label:       "Webhook",
+		Fields:      fields(),
 		Check:       check,
-		Timeout:     longestTimeout,
+		Timeout:     outbound.LongestTimeout,
 		Concurrency: 256,
 		Config:      &Config{},
+	}
+}
+
+func fields() []channels.Field {
+	return []channels.Field{
+		{Name: "url", Label: "URL", Help: "Events are sent here by POST, as JSON. https:// or http://, without user name and fragment."},
+		{Name: "secret", Label: "Signing secret", Secret: true,
+			Help: "Made for you. Verify the v1 signature in the webhook-signature header with it (Standard Webhooks)."},
+		{Name: "signing_key", Label: "Signing key", Secret: true,
+			Help: "Optional: whsk_ and a private Ed25519 key in base64, for receivers that verify v1a signatures with its public half instead of sharing a secret."},
+		{Name: "headers", Label: "Headers", Secret: true,
+			Help: "Optional: headers to send with each request, such as Authorization; one 'Name: value' a line, at most 20."},
+		{Name: "timeout", Label: "Timeout", Help: "Optional: how long to wait for an answer, from 1s to 30s."},
+		{Name: "client_cert", Label: "Client certificate", Help: "Optional, for mutual TLS: the certificate to show, and its chain, as PEM."},
+		{Name: "client_key", Label: "Key of the client certificate", Secret: true, Help: "Its private key, as PEM without a passphrase."},
 	}
 }
 
@@ -56,32 +62,12 @@ func (c *Config) Present() bool { return true }
 
 // Open makes the channel.
 func (c *Config) Open() (channels.Channel, error) {
-	if c.Timeout <= 0 || c.Timeout > longestTimeout {
-		return nil, fmt.Errorf("TOCSIN_WEBHOOK_TIMEOUT is %s: it must be above 0 and at most %s", c.Timeout, longestTimeout)
+	if c.Timeout <= 0 || c.Timeout > outbound.LongestTimeout {
+		return nil, fmt.Errorf("TOCSIN_WEBHOOK_TIMEOUT is %s: it must be above 0 and at most %s", c.Timeout, outbound.LongestTimeout)
 	}
-	allow, err := prefixes(c.Allow)
+	allow, err := outbound.Prefixes(allowVariable, c.Allow)
 	if err != nil {
 		return nil, err
 	}
-	return open(c.Timeout, newGuard(allow, net.Dialer{Timeout: c.Timeout})), nil
-}
-
-func prefixes(cidrs []string) ([]netip.Prefix, error) {
-	var all []netip.Prefix
-	for _, cidr := range cidrs {
-		p, err := netip.ParsePrefix(strings.TrimSpace(cidr))
-		if err != nil {
-			return nil, fmt.Errorf("TOCSIN_WEBHOOK_ALLOW holds %q: it must be address ranges such as 10.0.0.0/8, separated by commas", cidr)
-		}
-		all = append(all, p)
-	}
-	return all, nil
-}
-
-func userAgent() string {
-	version := ""
-	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "(devel)" {
-		version = strings.TrimPrefix(info.Main.Version, "v")
-	}
-	return "Tocsin/" + cmp.Or(version, "dev")
+	return open(c.Timeout, outbound.Policy{Allow: allow, Variable: allowVariable}), nil
 }

@@ -1,41 +1,34 @@
-package webhook
+package outbound
 
 import (
 	"net"
-	"net/netip"
 	"net/url"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"tocsin/channels"
 )
 
-// guarded opens the channel as an operator who allows nothing, or only this.
-func guarded(resolver *net.Resolver, allow ...netip.Prefix) *channel {
-	return open(15*time.Second, newGuard(allow, net.Dialer{Timeout: 15 * time.Second, Resolver: resolver}))
-}
-
 func TestPrivateDestinationsAreRefusedForGood(t *testing.T) {
 	t.Parallel()
 	hook, log := newHook(t)
 	_, port, err := net.SplitHostPort(hook.URL()[len("http://"):])
 	require.NoError(t, err)
-	c := guarded(serveNames(t, map[string][][]string{
+	c := Open(Policy{Variable: "TOCSIN_ALLOW", Resolver: serveNames(t, map[string][][]string{
 		"private.example": {{"10.0.0.1"}},
 		"local.example":   {{"127.0.0.1"}},
 		"localhost":       {{"127.0.0.1"}},
 		"several.example": {{"10.0.0.1", "192.168.0.1", "169.254.169.254"}},
-	}))
+	})})
 	for _, host := range []string{
 		"127.0.0.1", "0.0.0.0", "169.254.169.254", "100.100.100.200", "localhost", "localhost.",
-		"[::1]", "[::ffff:10.0.0.1]", "[::ffff:127.0.0.1]", "[64:ff9b::7f00:1]", "[2002:7f00:1::]", "[fd00:ec2::254]",
+		"[::1]", "[::ffff:10.0.0.1]", "[::ffff:127.0.0.1]", "[64:ff9b::7f00:1]", "[64:ff9b:1::7f00:1]", "[::127.0.0.1]", "[2002:7f00:1::]", "[fd00:ec2::254]",
 		"private.example", "local.example", "several.example",
 	} {
-		f := channels.FailureOf(c.Send(t.Context(), delivery(), target(t, "http://"+host+":"+port+"/hook")))
+		f := channels.FailureOf(post(t, c, "http://"+host+":"+port+"/hook"))
 		require.Equal(t, channels.Permanent, f.Kind, "%s: %v", host, f.Err)
-		require.Regexp(t, `^refused: \S+ is not a public address; the operator can allow it with TOCSIN_WEBHOOK_ALLOW$`, f.Err.Error(), host)
+		require.Regexp(t, `^refused: \S+ is not a public address; the operator can allow it with TOCSIN_ALLOW$`, f.Err.Error(), host)
 	}
 	received, _ := log.Since(0)
 	require.Empty(t, received)
@@ -47,9 +40,9 @@ func TestOddSpellingsReachNothing(t *testing.T) {
 	hook, log := newHook(t)
 	base, err := url.Parse(hook.URL())
 	require.NoError(t, err)
-	c := guarded(serveNames(t, nil))
-	for _, host := range []string{"127.1", "2130706433", "0x7f000001", "0", "0177.0.0.1", "[fe80::1%25eth0]"} {
-		require.Error(t, c.Send(t.Context(), delivery(), target(t, "http://"+host+":"+base.Port()+"/hook")), host)
+	c := Open(Policy{Variable: "TOCSIN_ALLOW", Resolver: serveNames(t, nil)})
+	for _, host := range []string{"127.1", "2130706433", "0x7f000001", "0x7f.1", "017700000001", "0177.0.0.1", "0", "[fe80::1%25eth0]", "①②⑦.⓪.⓪.①"} {
+		require.Error(t, post(t, c, "http://"+host+":"+base.Port()+"/hook"), host)
 	}
 	received, _ := log.Since(0)
 	require.Empty(t, received)
@@ -62,11 +55,11 @@ func TestRebindingIsRefused(t *testing.T) {
 	base, err := url.Parse(hook.URL())
 	require.NoError(t, err)
 	resolver := serveNames(t, map[string][][]string{"rebind.example": {{"127.0.0.1"}, {"10.0.0.1"}}})
-	c := local(15*time.Second, resolver)
-	to := target(t, "http://rebind.example:"+base.Port()+"/hook")
-	require.NoError(t, c.Send(t.Context(), delivery(), to))
-	c.client.CloseIdleConnections()
-	f := channels.FailureOf(c.Send(t.Context(), delivery(), to))
+	c := local(resolver)
+	to := "http://rebind.example:" + base.Port() + "/hook"
+	require.NoError(t, post(t, c, to))
+	c.CloseIdleConnections()
+	f := channels.FailureOf(post(t, c, to))
 	require.ErrorContains(t, f.Err, "refused: 10.0.0.1")
 	require.Equal(t, channels.Permanent, f.Kind)
 	received, _ := log.Since(0)
@@ -85,9 +78,9 @@ func TestMixedAnswerReachesOnlyWhatIsPermitted(t *testing.T) {
 	require.NoError(t, err)
 
 	resolver := serveNames(t, map[string][][]string{"mixed.example": {{"10.0.0.1", "127.0.0.1"}}})
-	c := local(15*time.Second, resolver)
-	require.NoError(t, c.Send(t.Context(), delivery(), target(t, "http://mixed.example:"+base.Port()+"/hook")))
-	f := channels.FailureOf(c.Send(t.Context(), delivery(), target(t, "http://mixed.example:"+closedPort+"/hook")))
+	c := local(resolver)
+	require.NoError(t, post(t, c, "http://mixed.example:"+base.Port()+"/hook"))
+	f := channels.FailureOf(post(t, c, "http://mixed.example:"+closedPort+"/hook"))
 	require.Equal(t, channels.Temporary, f.Kind, "the permitted address may answer later: %v", f.Err)
 }
 
@@ -96,24 +89,8 @@ func TestProxiesOfTheEnvironmentAreNotUsed(t *testing.T) {
 	hook, log := newHook(t)
 	t.Setenv("HTTP_PROXY", hook.URL())
 	t.Setenv("http_proxy", hook.URL())
-	c := local(15*time.Second, serveNames(t, map[string][][]string{"private.example": {{"10.0.0.1"}}}))
-	require.ErrorContains(t, c.Send(t.Context(), delivery(), target(t, "http://private.example/hook")), "refused: 10.0.0.1")
+	c := local(serveNames(t, map[string][][]string{"private.example": {{"10.0.0.1"}}}))
+	require.ErrorContains(t, post(t, c, "http://private.example/hook"), "refused: 10.0.0.1")
 	received, _ := log.Since(0)
 	require.Empty(t, received)
-}
-
-func TestOpenNamesTheVariable(t *testing.T) {
-	t.Parallel()
-	for variable, c := range map[string]*Config{
-		"TOCSIN_WEBHOOK_ALLOW":   {Timeout: time.Second, Allow: []string{"127.0.0.0/8", "intranet"}},
-		"TOCSIN_WEBHOOK_TIMEOUT": {Timeout: time.Minute},
-	} {
-		_, err := c.Open()
-		require.ErrorContains(t, err, variable)
-	}
-	_, err := (&Config{}).Open()
-	require.ErrorContains(t, err, "TOCSIN_WEBHOOK_TIMEOUT")
-	require.True(t, (&Config{}).Present())
-	_, err = (&Config{Timeout: 15 * time.Second, Allow: []string{" 127.0.0.0/8", "fd00::/8"}}).Open()
-	require.NoError(t, err)
 }

@@ -1,7 +1,6 @@
-package webhook
+package outbound
 
 import (
-	"net"
 	"net/netip"
 	"testing"
 
@@ -10,7 +9,7 @@ import (
 
 func TestGuardRefuses(t *testing.T) {
 	t.Parallel()
-	g := newGuard(nil, net.Dialer{})
+	g := newGuard(Policy{Variable: "TOCSIN_ALLOW"})
 	for _, address := range []string{
 		"127.0.0.1:80", "127.1.2.3:443", "0.0.0.0:80", "10.0.0.1:8080", "172.16.0.1:80", "192.168.1.1:22",
 		"100.100.100.200:80", "169.254.169.254:80", "168.63.129.16:80", "192.0.2.1:80", "198.18.0.1:80",
@@ -38,7 +37,7 @@ func TestGuardLetsThroughWhatIsAllowed(t *testing.T) {
 		"fe80::/10":           {[]string{"[fe80::1%eth0]:80"}, []string{"[fd00::1]:80"}},
 		"168.63.129.16/32":    {[]string{"168.63.129.16:80"}, []string{"127.0.0.1:80"}},
 	} {
-		g := newGuard([]netip.Prefix{netip.MustParsePrefix(allow)}, net.Dialer{})
+		g := newGuard(Policy{Allow: []netip.Prefix{netip.MustParsePrefix(allow)}})
 		for _, address := range c.reached {
 			require.NoError(t, g.check(address), "%s with %s allowed", address, allow)
 		}
@@ -50,6 +49,6 @@ func TestGuardLetsThroughWhatIsAllowed(t *testing.T) {
 
 func TestRefusalSaysWhatTheOperatorCanDo(t *testing.T) {
 	t.Parallel()
-	require.EqualError(t, newGuard(nil, net.Dialer{}).check("10.0.0.1:80"),
-		"refused: 10.0.0.1 is not a public address; the operator can allow it with TOCSIN_WEBHOOK_ALLOW")
+	require.EqualError(t, newGuard(Policy{Variable: "TOCSIN_ALLOW"}).check("10.0.0.1:80"),
+		"refused: 10.0.0.1 is not a public address; the operator can allow it with TOCSIN_ALLOW")
 }

@@ -1,4 +1,4 @@
-package webhook
+package outbound
 
 import (
 	"context"
@@ -20,13 +20,14 @@ var azureHost = netip.MustParsePrefix("168.63.129.16/32")
 // the address itself, after the name is resolved, so a name that first
 // resolves to a public address and then to a private one gains nothing.
 type guard struct {
-	rules  *ssrf.Guardian
-	dialer net.Dialer
+	rules    *ssrf.Guardian
+	dialer   net.Dialer
+	variable string
 }
 
-func newGuard(allow []netip.Prefix, dialer net.Dialer) *guard {
+func newGuard(policy Policy) *guard {
 	var v4, v6 []netip.Prefix
-	for _, p := range allow {
+	for _, p := range policy.Allow {
 		if p = unmapped(p); p.Addr().Is4() {
 			v4 = append(v4, p)
 		} else {
@@ -38,7 +39,8 @@ func newGuard(allow []netip.Prefix, dialer net.Dialer) *guard {
 			ssrf.WithAllowedV4Prefixes(v4...),
 			ssrf.WithAllowedV6Prefixes(v6...),
 			ssrf.WithDeniedV4Prefixes(azureHost)),
-		dialer: dialer,
+		dialer:   net.Dialer{Timeout: LongestTimeout, Resolver: policy.Resolver},
+		variable: policy.Variable,
 	}
 }
 
@@ -73,18 +75,21 @@ func (g *guard) dial(ctx context.Context, network, address string) (net.Conn, er
 func (g *guard) check(address string) error {
 	target, err := netip.ParseAddrPort(address)
 	if err != nil {
-		return &refusedError{} // fail closed
+		return &refusedError{variable: g.variable} // fail closed
 	}
 	ip := target.Addr().Unmap().WithZone("")
 	if g.rules.SafeAddr(ip) != nil {
-		return &refusedError{ip}
+		return &refusedError{ip, g.variable}
 	}
 	return nil
 }
 
 // refusedError is a destination that the guard does not dial.
-type refusedError struct{ ip netip.Addr }
+type refusedError struct {
+	ip       netip.Addr
+	variable string
+}
 
 func (e *refusedError) Error() string {
-	return fmt.Sprintf("refused: %s is not a public address; the operator can allow it with TOCSIN_WEBHOOK_ALLOW", e.ip)
+	return fmt.Sprintf("refused: %s is not a public address; the operator can allow it with %s", e.ip, e.variable)
 }

@@ -1,0 +1,84 @@
+package outbound
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"tocsin/channels"
+	"tocsin/channels/httpfail"
+)
+
+const (
+	// This much of a body, and for this long, is read so that the connection
+	// can be used again.
+	drainBytes = 64 << 10
+	drainTime  = time.Second
+)
+
+// Answer is what an endpoint said.
+type Answer struct {
+	Status int
+	Header http.Header
+	Body   []byte // its beginning, as much as was wanted
+}
+
+// Delivered reports whether the status is one of success.
+func (a *Answer) Delivered() bool { return a.Status/100 == 2 }
+
+// Failure is what a status other than success means by itself. who is named
+// in the reason: "endpoint".
+func (a *Answer) Failure(who string) *channels.Failure {
+	return httpfail.Answer(who, a.Status, a.Header)
+}
+
+// answerOf ends the exchange. cancel is that of the request: it cuts off a
+// body that does not end.
+func answerOf(ctx context.Context, resp *http.Response, keep int, cancel context.CancelFunc) *Answer {
+	defer resp.Body.Close()
+	exchange := channels.Observed(ctx)
+	if exchange != nil {
+		keep = max(keep, channels.ExcerptBytes)
+	}
+	a := &Answer{Status: resp.StatusCode, Header: resp.Header}
+	// After 101 the body is the connection itself, which no context ends.
+	if resp.Body != http.NoBody && resp.StatusCode != http.StatusSwitchingProtocols {
+		a.Body = readSome(resp.Body, keep, cancel)
+	}
+	if exchange != nil {
+		exchange.Status = strconv.Itoa(a.Status)
+		exchange.Header = shown(a.Header)
+		exchange.Excerpt = Excerpt(a.Body)
+	}
+	return a
+}
+
+// readSome returns the first bytes of a body. Errors do not count: the status
+// has been said, whatever becomes of the body.
+func readSome(body io.Reader, keep int, cancel context.CancelFunc) []byte {
+	tooLong := time.AfterFunc(drainTime, cancel)
+	defer tooLong.Stop()
+	var beginning []byte
+	if keep > 0 {
+		beginning, _ = io.ReadAll(io.LimitReader(body, int64(keep)))
+	}
+	_, _ = io.CopyN(io.Discard, body, drainBytes)
+	return beginning
+}
+
+// shown leaves out cookies, which are the endpoint's own business.
+func shown(h http.Header) http.Header {
+	h = h.Clone()
+	h.Del("Set-Cookie")
+	h.Del("Set-Cookie2")
+	return h
+}
+
+// Excerpt is the beginning of a text for an Exchange: at most
+// channels.ExcerptBytes of it, without what is not UTF-8.
+func Excerpt(text []byte) string {
+	return strings.ToValidUTF8(string(text[:min(len(text), channels.ExcerptBytes)]), "")
+}
