@@ -36,7 +36,7 @@ const (
 func NewHipChat(log *Log, rooms map[string]string) (*HipChat, error) {
 	h := &HipChat{log: log, rooms: rooms}
 	h.Limit(hipChatRequests, hipChatRequestsPer)
-	h.messages.set(hipChatRoomMessages, hipChatRoomMessagePer)
+	h.RoomLimit(hipChatRoomMessages, hipChatRoomMessagePer)
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /v1/rooms/message", h.v1)
 	mux.HandleFunc("POST /v2/room/{room}/notification", h.v2)
@@ -60,6 +60,10 @@ func (h *HipChat) Close() error { return h.server.close() }
 // Limit sets how many requests a token may make in a time; 0: any number. It
 // is 100 in 5 minutes otherwise.
 func (h *HipChat) Limit(requests int, per time.Duration) { h.requests.set(requests, per) }
+
+// RoomLimit sets how many messages a room takes by API v2 in a time; 0: any
+// number. It is 30 in a minute otherwise.
+func (h *HipChat) RoomLimit(messages int, per time.Duration) { h.messages.set(messages, per) }
 
 // Answer sets what the next good messages to a room are answered, one each,
 // instead of being taken.
@@ -123,15 +127,26 @@ func hipChatError(status int, message string) hipChatReply {
 		`{"error":{"code":%d,"type":%q,"message":%q}}`, status, http.StatusText(status), message)}
 }
 
-// limited is the answer to one request too many. The headers of a token's
-// limit are X-Ratelimit-, those of a room's X-Floodcontrol-.
+// Beginnings of the headers that tell a token's limit and a room's.
+const (
+	tokenLimit = "X-Ratelimit-"
+	roomLimit  = "X-Floodcontrol-"
+)
+
+// limited is the answer to one request too many.
 func limited(status int, prefix string, q *quota, key string) hipChatReply {
 	a := hipChatError(status, "Rate limit exceeded")
-	limit, reset := q.state(key)
-	a.header = http.Header{
-		prefix + "Limit":     {strconv.Itoa(limit)},
-		prefix + "Remaining": {"0"},
-		prefix + "Reset":     {strconv.FormatInt(reset.Unix(), 10)},
-	}
+	a.header = http.Header{}
+	tell(a.header, prefix, q.left(key))
 	return a
+}
+
+// tell adds the headers of one limit; without a limit there are none.
+func tell(h http.Header, prefix string, a allowance) {
+	if a.limit == 0 {
+		return
+	}
+	h[prefix+"Limit"] = []string{strconv.Itoa(a.limit)}
+	h[prefix+"Remaining"] = []string{strconv.Itoa(a.remaining)}
+	h[prefix+"Reset"] = []string{strconv.FormatInt(a.reset.Unix(), 10)}
 }

@@ -54,7 +54,7 @@ func (h *HipChat) answerV1(room, token string, test bool, problem string) hipCha
 		return hipChatError(http.StatusUnauthorized, "Auth token invalid. Please see: https://www.hipchat.com/docs/api/auth")
 	}
 	if !h.requests.take(token) { // v1 says 403, not 429
-		return limited(http.StatusForbidden, "X-Ratelimit-", &h.requests, token)
+		return limited(http.StatusForbidden, tokenLimit, &h.requests, token)
 	}
 	if test {
 		return hipChatReply{status: http.StatusAccepted,
@@ -66,7 +66,9 @@ func (h *HipChat) answerV1(room, token string, test bool, problem string) hipCha
 	if problem != "" {
 		return hipChatError(http.StatusBadRequest, problem)
 	}
-	return hipChatReply{status: http.StatusOK, sent: true, body: `{"status":"sent"}`}
+	sent := hipChatReply{status: http.StatusOK, sent: true, header: http.Header{}, body: `{"status":"sent"}`}
+	tell(sent.header, tokenLimit, h.requests.left(token))
+	return sent
 }
 
 func (h *HipChat) knows(token string) bool {
@@ -87,6 +89,8 @@ func (h *HipChat) v2(w http.ResponseWriter, r *http.Request) {
 		Color         string `json:"color"`
 		Notify        bool   `json:"notify"`
 		From          string `json:"from"`
+
+		Card json.RawMessage `json:"card"`
 	}
 	badJSON := json.Unmarshal(body, &sent)
 	m := roomMessage{
@@ -102,6 +106,8 @@ func (h *HipChat) v2(w http.ResponseWriter, r *http.Request) {
 		problem = "The request body is not valid JSON"
 	case utf8.RuneCountInString(sent.From) > 64:
 		problem = "from must have at most 64 characters"
+	case problem == "" && sent.Card != nil:
+		problem = problemOfCard(sent.Card)
 	}
 	token, _ := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
 	h.finish(w, r, m, h.answerV2(m.room, token, problem))
@@ -112,7 +118,7 @@ func (h *HipChat) answerV2(room, token, problem string) hipChatReply {
 		return hipChatError(http.StatusUnauthorized, "Invalid OAuth session")
 	}
 	if !h.requests.take(token) {
-		return limited(http.StatusTooManyRequests, "X-Ratelimit-", &h.requests, token)
+		return limited(http.StatusTooManyRequests, tokenLimit, &h.requests, token)
 	}
 	owner, ok := h.rooms[room]
 	if !ok {
@@ -125,9 +131,12 @@ func (h *HipChat) answerV2(room, token, problem string) hipChatReply {
 		return hipChatError(http.StatusBadRequest, problem)
 	}
 	if !h.messages.take(room) {
-		return limited(http.StatusTooManyRequests, "X-Floodcontrol-", &h.messages, room)
+		return limited(http.StatusTooManyRequests, roomLimit, &h.messages, room)
 	}
-	return hipChatReply{status: http.StatusNoContent, sent: true}
+	sent := hipChatReply{status: http.StatusNoContent, sent: true, header: http.Header{}}
+	tell(sent.header, tokenLimit, h.requests.left(token))
+	tell(sent.header, roomLimit, h.messages.left(room))
+	return sent
 }
 
 // longestMessage is the same in both API versions.

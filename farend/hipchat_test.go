@@ -161,6 +161,18 @@ func TestHipChatV2(t *testing.T) {
 		{400, "Ops", "t-ops", map[string]any{"notify": "1"}},
 		{400, "Ops", "t-ops", map[string]any{"color": "blue"}},
 		{400, "Ops", "t-ops", map[string]any{"from": strings.Repeat("x", 65)}},
+		{204, "Ops", "t-ops", map[string]any{"card": card(nil)}},
+		{204, "Ops", "t-ops", map[string]any{"card": card(map[string]any{"icon": map[string]string{"url": "https://example.com/x.png"}, "attributes": attributes("Branch", "main", "lozenge")})}},
+		{400, "Ops", "t-ops", map[string]any{"card": "x"}},
+		{400, "Ops", "t-ops", map[string]any{"card": card(map[string]any{"id": ""})}},
+		{400, "Ops", "t-ops", map[string]any{"card": card(map[string]any{"title": strings.Repeat("x", 501)})}},
+		{400, "Ops", "t-ops", map[string]any{"card": card(map[string]any{"style": "poster"})}},
+		{400, "Ops", "t-ops", map[string]any{"card": card(map[string]any{"format": "large"})}},
+		{400, "Ops", "t-ops", map[string]any{"card": card(map[string]any{"description": map[string]string{}})}},
+		{400, "Ops", "t-ops", map[string]any{"card": card(map[string]any{"url": "/stacks"})}},
+		{400, "Ops", "t-ops", map[string]any{"card": card(map[string]any{"colour": "red"})}},
+		{400, "Ops", "t-ops", map[string]any{"card": card(map[string]any{"attributes": attributes("Branch", "", "")})}},
+		{400, "Ops", "t-ops", map[string]any{"card": card(map[string]any{"attributes": attributes("Branch", "main", "red")})}},
 	} {
 		status, _, body := server.json(t, c.room, c.token, c.changed)
 		require.Equal(t, c.status, status, "%v", c)
@@ -173,6 +185,31 @@ func TestHipChatV2(t *testing.T) {
 	received, _ := log.Since(0)
 	require.Equal(t, "R & D", received[0].To)
 	require.Equal(t, "204", received[0].Status)
+}
+
+// card is a good one with these members changed.
+func card(changed map[string]any) map[string]any {
+	c := map[string]any{"style": "application", "id": "1", "format": "medium", "title": "Down", "url": "https://app.example.com/",
+		"description": map[string]string{"format": "text", "value": "Process is down"}}
+	maps.Copy(c, changed)
+	return c
+}
+
+func attributes(label, value, style string) []any {
+	return []any{map[string]any{"label": label, "value": map[string]string{"label": value, "style": style}}}
+}
+
+func TestHipChatTellsWhatIsLeft(t *testing.T) {
+	t.Parallel()
+	server, _ := startHipChat(t)
+	server.RoomLimit(3, time.Minute)
+	_, v1, _ := server.form(t, nil)
+	_, v2, _ := server.json(t, "Ops", "t-ops", nil)
+	require.Equal(t, []string{"99", "98", "2"}, []string{
+		v1.Get("X-RateLimit-Remaining"), v2.Get("X-RateLimit-Remaining"), v2.Get("X-FloodControl-Remaining")})
+	server.Limit(0, 0)
+	_, v1, _ = server.form(t, nil)
+	require.Empty(t, v1.Get("X-RateLimit-Remaining"))
 }
 
 func TestHipChatV2LimitsARoomTo30(t *testing.T) {
@@ -211,8 +248,7 @@ func TestQuotaBeginsAnew(t *testing.T) {
 	require.True(t, q.take("a"), "the zero value allows any number")
 	q.set(1, time.Nanosecond)
 	require.True(t, q.take("a"))
-	_, ends := q.state("a")
-	for !time.Now().After(ends) { // a nanosecond
+	for q.left("a").remaining == 0 { // for a nanosecond
 	}
 	require.True(t, q.take("a"))
 }

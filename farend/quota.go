@@ -42,12 +42,18 @@ func (q *quota) take(key string) bool {
 	return w.taken <= q.limit
 }
 
-// state returns the limit and when the key's window ends.
-func (q *quota) state(key string) (limit int, ends time.Time) {
+// allowance is what a key may still take.
+type allowance struct {
+	limit, remaining int
+	reset            time.Time // when it may take limit again
+}
+
+func (q *quota) left(key string) allowance {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if w := q.windows[key]; w != nil {
-		ends = w.ends
+	a := allowance{limit: q.limit, remaining: q.limit, reset: time.Now()}
+	if w := q.windows[key]; w != nil && time.Now().Before(w.ends) {
+		a.remaining, a.reset = max(q.limit-w.taken, 0), w.ends
 	}
-	return q.limit, ends
+	return a
 }

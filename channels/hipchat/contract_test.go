@@ -54,7 +54,10 @@ func subject(t *testing.T, version string, limit func(resetAt string) farend.Hoo
 		Target:      target(t, version),
 		Arrived:     log.Deliveries,
 		Temporarily: func() { server.Answer(room, farend.HookAnswer{Status: http.StatusServiceUnavailable}) },
-		Permanently: func() { server.Answer(room, farend.HookAnswer{Status: http.StatusNotFound}) },
+		Permanently: func() { // twice: with the card of API v2, and without
+			refusals := []farend.HookAnswer{{Status: http.StatusBadRequest}, {Status: http.StatusBadRequest}}
+			server.Answer(room, refusals[:map[string]int{"1": 1, "2": 2}[version]]...)
+		},
 		Wait: func(d time.Duration) {
 			server.Answer(room, limit(strconv.FormatInt(time.Now().Add(d).Unix(), 10)))
 		},

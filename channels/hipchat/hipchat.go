@@ -9,17 +9,25 @@
 package hipchat
 
 import (
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/url"
+	"os"
 	"strings"
 	"time"
 
 	"tocsin/channels"
 )
 
-// timeout is ample for a server that only stores the message.
-const timeout = 15 * time.Second
+const (
+	// timeout is ample for a server that only stores the message.
+	timeout = 15 * time.Second
+	// concurrency is also how many connections the one server is kept.
+	concurrency = 16
+)
 
 // Spec describes the channel.
 func Spec() channels.Spec {
@@ -28,14 +36,16 @@ func Spec() channels.Spec {
 		Label: "HipChat",
 		Fields: []channels.Field{
 			{Name: "token", Label: "API token", Secret: true,
-				Help: "A token of type Notification, from HipChat's group admin pages."},
-			{Name: "room", Label: "Room", Help: "The room's name, or its number."},
-			{Name: "api_version", Label: "API version", Help: "1 or 2; empty means 1."},
+				Help: "API 1: a token of type Notification, from the group admin's API pages. API 2: the room's own token, or one with the scope Send Notification."},
+			{Name: "room", Label: "Room", Help: "The room's name as HipChat shows it, or its number."},
+			{Name: "api_version", Label: "API version",
+				Help: "1 or 2, whichever the token was made for; empty means 1. Only 2 shows cards."},
 		},
 		Check:       check,
 		Timeout:     timeout,
 		Window:      24 * time.Hour, // a room's chat of yesterday is of no use
-		Concurrency: 16,
+		Concurrency: concurrency,
+		Rate:        channels.Rate{Messages: 30, Per: time.Minute}, // flood control of API v2
 		Config:      &Config{},
 	}
 }
@@ -43,6 +53,8 @@ func Spec() channels.Spec {
 // Config is what an installation sets for HipChat.
 type Config struct {
 	URL string `name:"hipchat-url" env:"TOCSIN_HIPCHAT_URL" placeholder:"URL" help:"Base URL of the HipChat server; without it HipChat is not offered."`
+
+	CAFile string `name:"hipchat-ca-file" env:"TOCSIN_HIPCHAT_CA_FILE" help:"PEM file of the authority of the server's certificate. Empty: the system's."`
 }
 
 // Present reports whether there is a server. The public one closed on 15
@@ -56,18 +68,37 @@ func (c *Config) Open() (channels.Channel, error) {
 		base.Scheme != "http" && base.Scheme != "https" {
 		return nil, errors.New("TOCSIN_HIPCHAT_URL must be a base URL such as https://chat.example.com, without user name or query")
 	}
-	client := &http.Client{Transport: newTransport(), CheckRedirect: doNotFollow}
+	roots, err := c.roots()
+	if err != nil {
+		return nil, err
+	}
+	client := &http.Client{Transport: newTransport(roots), CheckRedirect: doNotFollow}
 	return &channel{base: base, client: client}, nil
 }
 
-// newTransport lets the one server keep as many connections as the channel
-// makes attempts at a time.
-func newTransport() *http.Transport {
+// roots is whom to trust, nil for whom the system trusts.
+func (c *Config) roots() (*x509.CertPool, error) {
+	if c.CAFile == "" {
+		return nil, nil
+	}
+	pem, err := os.ReadFile(c.CAFile)
+	if err != nil {
+		return nil, fmt.Errorf("TOCSIN_HIPCHAT_CA_FILE: %w", err)
+	}
+	roots := x509.NewCertPool()
+	if !roots.AppendCertsFromPEM(pem) {
+		return nil, fmt.Errorf("TOCSIN_HIPCHAT_CA_FILE: no certificate in %s", c.CAFile)
+	}
+	return roots, nil
+}
+
+func newTransport(roots *x509.CertPool) *http.Transport {
 	return &http.Transport{
 		Proxy:                  http.ProxyFromEnvironment,
+		TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: roots},
 		ForceAttemptHTTP2:      true,
 		DisableCompression:     true,
-		MaxIdleConnsPerHost:    16,
+		MaxIdleConnsPerHost:    concurrency,
 		IdleConnTimeout:        90 * time.Second,
 		MaxResponseHeaderBytes: 64 << 10,
 	}

@@ -11,29 +11,52 @@ import (
 	"strings"
 
 	"tocsin/channels"
+	"tocsin/schema"
 )
 
-func (c *channel) request(ctx context.Context, s Settings, n channels.Notice) (*http.Request, error) {
-	if s.APIVersion == "2" {
-		return c.requestV2(ctx, s, n)
+// posting is what a room is asked to show; its JSON is the body of API v2.
+type posting struct {
+	From    string `json:"from"`
+	Message string `json:"message"`
+	Format  string `json:"message_format"`
+	Color   string `json:"color"`
+	Notify  bool   `json:"notify"`
+	Card    *card  `json:"card,omitempty"`
+}
+
+// newPosting has no card if it mentions others: clients would show the card and
+// not the message.
+func newPosting(d schema.Delivery, also []channels.Brief) posting {
+	n := channels.Describe(d.Event)
+	outcome := worst(n.Outcome, also)
+	p := posting{sender, message(n, also), "html", color(outcome), notifies(outcome), nil}
+	if len(also) == 0 {
+		p.Card = newCard(d.ID(), d.Event.Type, n)
 	}
-	return c.requestV1(ctx, s, n)
+	return p
+}
+
+func (c *channel) request(ctx context.Context, s Settings, p posting) (*http.Request, error) {
+	if s.APIVersion == "2" {
+		return c.requestV2(ctx, s, p)
+	}
+	return c.requestV1(ctx, s, p)
 }
 
 // requestV1 is POST /v1/rooms/message. The token is in the form: API v1 knows
 // no Authorization header, and a query would end up in logs.
-func (c *channel) requestV1(ctx context.Context, s Settings, n channels.Notice) (*http.Request, error) {
+func (c *channel) requestV1(ctx context.Context, s Settings, p posting) (*http.Request, error) {
 	notify := "0"
-	if notifies(n.Outcome) {
+	if p.Notify {
 		notify = "1"
 	}
 	form := url.Values{
 		"auth_token":     {s.Token},
 		"room_id":        {s.Room},
-		"from":           {sender},
-		"message":        {message(n)},
-		"message_format": {"html"},
-		"color":          {color(n.Outcome)},
+		"from":           {p.From},
+		"message":        {p.Message},
+		"message_format": {p.Format},
+		"color":          {p.Color},
 		"notify":         {notify},
 	}
 	where := c.base.JoinPath("v1", "rooms", "message")
@@ -46,14 +69,8 @@ func (c *channel) requestV1(ctx context.Context, s Settings, n channels.Notice) 
 }
 
 // requestV2 is POST /v2/room/{id_or_name}/notification.
-func (c *channel) requestV2(ctx context.Context, s Settings, n channels.Notice) (*http.Request, error) {
-	body, err := json.Marshal(map[string]any{
-		"from":           sender,
-		"message":        message(n),
-		"message_format": "html",
-		"color":          color(n.Outcome),
-		"notify":         notifies(n.Outcome),
-	})
+func (c *channel) requestV2(ctx context.Context, s Settings, p posting) (*http.Request, error) {
+	body, err := json.Marshal(p)
 	if err != nil {
 		return nil, fmt.Errorf("encode HipChat notification: %w", err)
 	}

@@ -2,11 +2,12 @@ package hipchat
 
 import (
 	"context"
-	"encoding/json"
+	"crypto/tls"
 	"errors"
 	"io"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 
@@ -25,18 +26,39 @@ type channel struct {
 
 // Send shows the event in the room once.
 func (c *channel) Send(ctx context.Context, d schema.Delivery, to channels.Target) error {
+	return c.SendDigest(ctx, d, nil, to)
+}
+
+// SendDigest shows the event, and a line for each of also, in one message. A
+// server that refuses a card, because it was made before there were any, is
+// asked again without: it has shown nothing.
+func (c *channel) SendDigest(ctx context.Context, d schema.Delivery, also []channels.Brief, to channels.Target) error {
 	settings, err := parseSettings(to.Settings)
 	if err != nil {
 		return &channels.Failure{Kind: channels.Permanent, Err: err}
 	}
+	p := newPosting(d, also)
+	err = c.post(ctx, settings, p)
+	if settings.APIVersion == "2" && p.Card != nil && err != nil && channels.FailureOf(err).Status == "400" {
+		p.Card = nil
+		err = c.post(ctx, settings, p)
+	}
+	return err
+}
+
+func (c *channel) post(ctx context.Context, s Settings, p posting) error {
 	attempt, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	req, err := c.request(attempt, settings, channels.Describe(d.Event))
+	req, err := c.request(attempt, s, p)
 	if err != nil {
 		return &channels.Failure{Kind: channels.Permanent, Err: err}
 	}
 	req.Header.Set("User-Agent", sender)
+	began := time.Now()
 	resp, err := c.client.Do(req)
+	if _, refused := errors.AsType[*tls.CertificateVerificationError](err); refused {
+		return &channels.Failure{Kind: channels.Misconfigured, Err: errCertificate}
+	}
 	if err != nil {
 		return httpfail.NoAnswer(ctx, err, timeout)
 	}
@@ -45,39 +67,21 @@ func (c *channel) Send(ctx context.Context, d schema.Delivery, to channels.Targe
 	if err != nil {
 		return httpfail.NoAnswer(ctx, err, timeout)
 	}
-	return outcome(settings, resp, reply)
+	observe(ctx, s, resp, reply)
+	return outcome(s, answer{resp.StatusCode, resp.Header, reply}, began)
 }
 
-// outcome is what the answer means. API v1 says a rate limit with 403, as it
-// does a token that may not send (see hipchat.com/docs/api/rate_limiting), so
-// that headers and text must tell the two apart.
-func outcome(s Settings, resp *http.Response, reply []byte) error {
-	if sent(s, resp.StatusCode, reply) {
-		return nil
-	}
-	f := httpfail.Answered("HipChat", resp)
-	if resp.StatusCode/100 == 2 {
-		f.Kind, f.Err = channels.Temporary, errors.New("the answer is not one of a HipChat server")
-	}
-	if resp.StatusCode == http.StatusForbidden && rateLimited(resp.Header, reply) {
-		f.Kind, f.Err = channels.Temporary, errors.New("HipChat's rate limit is reached")
-	}
-	if f.Kind == channels.Temporary {
-		f.Wait = max(f.Wait, untilReset(resp.Header, time.Now()))
-	}
-	return f
-}
+var errCertificate = errors.New("the certificate of the HipChat server is not accepted; TOCSIN_HIPCHAT_CA_FILE names whom to trust")
 
-func sent(s Settings, status int, reply []byte) bool {
-	if s.APIVersion == "2" {
-		return status == http.StatusNoContent
+// observe tells who watches what was answered, without the token, should the
+// server have repeated it.
+func observe(ctx context.Context, s Settings, resp *http.Response, reply []byte) {
+	exchange := channels.Observed(ctx)
+	if exchange == nil {
+		return
 	}
-	var answer struct {
-		Status string `json:"status"`
-	}
-	return status == http.StatusOK && json.Unmarshal(reply, &answer) == nil && answer.Status == "sent"
-}
-
-func rateLimited(h http.Header, reply []byte) bool {
-	return h.Get("X-RateLimit-Remaining") == "0" || strings.Contains(strings.ToLower(string(reply)), "rate limit")
+	said := strings.ReplaceAll(string(reply), s.Token, "…")
+	exchange.Status = strconv.Itoa(resp.StatusCode)
+	exchange.Header = resp.Header
+	exchange.Excerpt = strings.ToValidUTF8(said[:min(len(said), channels.ExcerptBytes)], "")
 }

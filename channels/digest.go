@@ -1,0 +1,37 @@
+package channels
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	"tocsin/schema"
+)
+
+// Digester is a Channel that can mention other deliveries to the same target in
+// a message, because the target takes only so many messages (Spec.Rate).
+type Digester interface {
+	// SendDigest is Send with a line for each of also, at most MostBriefs and
+	// none left out: what is mentioned counts as delivered.
+	SendDigest(ctx context.Context, d schema.Delivery, also []Brief, to Target) error
+}
+
+// MostBriefs is how many others one message may mention: more than a screenful
+// is not read.
+const MostBriefs = 40
+
+// Brief is a delivery in one line.
+type Brief struct {
+	Text    string // one line of printable characters, as Line makes it
+	Outcome schema.Outcome
+	Time    time.Time // of the event
+}
+
+// Line says in a few words what happened to what, and in which stack.
+func Line(e schema.Event) string {
+	n := Describe(e)
+	if n.Stack == "" || strings.Contains(n.Title, n.Stack) {
+		return n.Title
+	}
+	return n.Title + " (" + n.Stack + ")"
+}
