@@ -7,13 +7,11 @@ import (
 	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"log"
 	"net"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 )
@@ -25,17 +23,26 @@ type APNs struct {
 	log       *Log
 	authority *authority
 	key       *ecdsa.PrivateKey // of the provider; whoever has WriteCredentials' file
-	listener  *countingListener
-	server    *http.Server
+	listener  net.Listener
+	secure    *tls.Config
+	bearers   bearers
+	delay     time.Duration
 
 	mu      sync.Mutex
 	answers map[string][]APNsAnswer // what is left of each device token's script
-	early   int
+	conns   map[*apnsConn]struct{}
+	made    int    // connections, ever
+	limit   int    // of streams of a connection
+	refusal string // reason that new connections are refused for
+	refused int    // streams beyond the limit
+	holding bool
 }
 
 // APNsOptions say how the server differs from the usual.
 type APNsOptions struct {
-	MaxConcurrentStreams int // as advertised in SETTINGS; 0: 100
+	MaxConcurrentStreams int              // of a connection that has carried a valid push; 0: 100
+	Delay                time.Duration    // from push to answer
+	Now                  func() time.Time // the server's clock; nil: the machine's
 }
 
 // APNsAnswer is one scripted answer.
@@ -62,70 +69,84 @@ func NewAPNsWith(received *Log, options APNsOptions) (*APNs, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make provider key: %w", err)
 	}
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	secure, err := authority.serverTLS()
+	if err != nil {
+		return nil, err
+	}
+	secure.NextProtos = []string{"h2"}
+	secure.ClientAuth = tls.VerifyClientCertIfGiven
+	secure.ClientCAs = x509.NewCertPool()
+	secure.ClientCAs.AddCert(authority.certificate)
+	listener, err := new(net.ListenConfig).Listen(context.Background(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, fmt.Errorf("listen for pushes: %w", err)
 	}
 	a := &APNs{
-		log: received, authority: authority, key: key,
-		listener: &countingListener{Listener: listener, open: map[net.Conn]struct{}{}},
-		answers:  map[string][]APNsAnswer{},
+		log: received, authority: authority, key: key, listener: listener, secure: secure,
+		bearers: bearers{key: &key.PublicKey, now: options.Now, known: map[string]time.Time{}},
+		delay:   options.Delay,
+		answers: map[string][]APNsAnswer{},
+		conns:   map[*apnsConn]struct{}{},
+		limit:   100,
 	}
-	if err := a.serve(options); err != nil {
-		return nil, errors.Join(err, listener.Close())
+	if a.bearers.now == nil {
+		a.bearers.now = time.Now
 	}
+	if options.MaxConcurrentStreams > 0 {
+		a.limit = options.MaxConcurrentStreams
+	}
+	go a.accept() // ends by Close
 	return a, nil
 }
 
-func (a *APNs) serve(options APNsOptions) error {
-	config, err := a.authority.serverTLS()
-	if err != nil {
-		return err
+func (a *APNs) accept() {
+	for {
+		plain, err := a.listener.Accept()
+		if err != nil {
+			return
+		}
+		a.mu.Lock()
+		a.made++
+		c := newAPNsConn(a, plain, a.limit)
+		a.conns[c] = struct{}{}
+		a.mu.Unlock()
+		go c.serve()
 	}
-	config.ClientAuth = tls.VerifyClientCertIfGiven
-	config.ClientCAs = x509.NewCertPool()
-	config.ClientCAs.AddCert(a.authority.certificate)
-	a.server = &http.Server{
-		Handler:           http.HandlerFunc(a.push),
-		TLSConfig:         config,
-		ErrorLog:          log.New(io.Discard, "", 0),
-		ReadHeaderTimeout: time.Minute,
-		HTTP2:             &http.HTTP2Config{MaxConcurrentStreams: options.MaxConcurrentStreams},
-		Protocols:         new(http.Protocols),
-		ConnContext: func(ctx context.Context, _ net.Conn) context.Context {
-			return context.WithValue(ctx, apnsConnKey{}, &apnsConn{open: map[context.Context]struct{}{}})
-		},
-	}
-	a.server.Protocols.SetHTTP2(true)
-	if options.MaxConcurrentStreams == 0 {
-		a.server.HTTP2.MaxConcurrentStreams = 100
-	}
-	go func() { _ = a.server.ServeTLS(a.listener, "", "") }() // ends by Close
-	return nil
+}
+
+func (a *APNs) forget(c *apnsConn) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	delete(a.conns, c)
 }
 
 // URL is what to set as TOCSIN_APNS_URL.
 func (a *APNs) URL() string { return "https://" + a.listener.Addr().String() }
 
 // Close stops the server and drops its connections.
-func (a *APNs) Close() error { return a.server.Close() }
-
-// Connections counts the connections that were ever made.
-func (a *APNs) Connections() int { return a.listener.count() }
-
-// Disconnect drops all connections, as Apple does to move load.
-func (a *APNs) Disconnect() {
-	for _, conn := range a.listener.opened() {
-		_ = conn.Close() // dropping is the purpose
+func (a *APNs) Close() error {
+	err := a.listener.Close()
+	a.Disconnect()
+	if errors.Is(err, net.ErrClosed) {
+		return nil
 	}
+	return err
 }
 
-// EarlyStreams counts the pushes that were refused because the connection had
-// not carried a valid one yet: Apple allows one stream until then.
-func (a *APNs) EarlyStreams() int {
+// Connections counts the connections that were ever made.
+func (a *APNs) Connections() int {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return a.early
+	return a.made
+}
+
+// RefusedStreams counts the pushes that were refused because there were more
+// at a time than the connection allows: one until it has carried a valid push
+// with a provider token, then what the server announced.
+func (a *APNs) RefusedStreams() int {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.refused
 }
 
 // Answer sets what valid pushes to a device token are answered, one after the
@@ -133,7 +154,7 @@ func (a *APNs) EarlyStreams() int {
 func (a *APNs) Answer(token string, answers ...APNsAnswer) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.answers[token] = answers
+	a.answers[token] = slices.Clone(answers)
 }
 
 func (a *APNs) nextAnswer(token string) APNsAnswer {
@@ -147,71 +168,17 @@ func (a *APNs) nextAnswer(token string) APNsAnswer {
 	return script[0]
 }
 
-// push answers one request.
-func (a *APNs) push(w http.ResponseWriter, r *http.Request) {
-	conn := r.Context().Value(apnsConnKey{}).(*apnsConn)
-	if !conn.enter(r.Context()) {
-		a.mu.Lock()
-		a.early++
-		a.mu.Unlock()
-		panic(http.ErrAbortHandler) // resets the stream
+// judge says what to answer to a push, and whether it was valid.
+func (a *APNs) judge(r *apnsRequest, conn *apnsConn) (answer APNsAnswer, valid bool) {
+	reason := a.reasonAgainst(r, conn)
+	if reason == "" {
+		answer = a.nextAnswer(r.token)
+	} else {
+		answer = APNsAnswer{Status: apnsStatus[reason], Reason: reason}
 	}
-	valid := false
-	defer func() { conn.leave(r.Context(), valid) }()
-	request, err := readAPNsRequest(r)
-	if err != nil {
-		return // the client went away
-	}
-	answer := APNsAnswer{Reason: a.reasonAgainst(request, conn)}
-	if answer.Status = apnsStatus[answer.Reason]; answer.Reason == "" {
-		valid = true
-		answer = a.nextAnswer(request.token)
-	}
-	a.record(request, answer)
-	if answer.Hang {
-		<-r.Context().Done()
-		return
-	}
-	answer.write(w, request.id())
-}
-
-func (a *APNs) record(r *apnsRequest, answer APNsAnswer) {
 	a.log.Record(Received{
 		At: time.Now(), Channel: "ios", Delivery: r.id(), To: r.token,
 		Title: r.title(), Text: string(r.body), Raw: r.raw(), Status: answer.line(),
 	})
-}
-
-func (answer APNsAnswer) status() int {
-	if answer.Status == 0 {
-		return http.StatusOK
-	}
-	return answer.Status
-}
-
-// line is the Status of a Received: empty if nothing is said.
-func (answer APNsAnswer) line() string {
-	switch {
-	case answer.Hang:
-		return ""
-	case answer.Reason == "":
-		return fmt.Sprint(answer.status())
-	}
-	return fmt.Sprint(answer.status(), " ", answer.Reason)
-}
-
-// write answers as Apple does: an empty body for 200, else JSON with the
-// reason and, of 410, the moment in milliseconds.
-func (answer APNsAnswer) write(w http.ResponseWriter, id string) {
-	w.Header().Set("apns-id", id)
-	w.WriteHeader(answer.status())
-	if answer.Body != "" || answer.Reason == "" {
-		_, _ = io.WriteString(w, answer.Body) // the client has gone, if it fails
-		return
-	}
-	body := map[string]any{"reason": answer.Reason}
-	if !answer.Since.IsZero() {
-		body["timestamp"] = answer.Since.UnixMilli()
-	}
-	_ = json.NewEncoder(w).Encode(body)
+	return answer, reason == ""
 }

@@ -2,20 +2,13 @@ package farend
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"regexp"
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
-	"time"
-
-	"github.com/golang-jwt/jwt/v4"
 )
 
 // apnsStatus gives the HTTP status that Apple sends with each reason that we
@@ -31,8 +24,6 @@ var apnsStatus = map[string]int{
 const (
 	longestPayload    = 4096 // bytes; Apple, "Generating a remote notification"
 	longestCollapseID = 64   // bytes
-	oldestBearer      = time.Hour
-	bearerChanges     = 20 * time.Minute // no more often; Apple, "Establishing a token-based connection to APNs"
 )
 
 var (
@@ -55,11 +46,10 @@ type apnsRequest struct {
 	}
 }
 
-func readAPNsRequest(r *http.Request) (*apnsRequest, error) {
-	body, err := io.ReadAll(io.LimitReader(r.Body, longestPayload+1))
+func readAPNsRequest(r *http.Request, body []byte) *apnsRequest {
 	request := &apnsRequest{Request: r, token: strings.TrimPrefix(r.URL.Path, "/3/device/"), body: body}
 	_ = json.Unmarshal(body, &request.payload) // without aps if it is no JSON, which the rules refuse
-	return request, err
+	return request
 }
 
 func (r *apnsRequest) id() string { return r.Header.Get("apns-id") }
@@ -115,31 +105,9 @@ func (a *APNs) reasonAgainstProvider(r *apnsRequest, conn *apnsConn) string {
 	bearer, given := strings.CutPrefix(r.Header.Get("authorization"), "bearer ")
 	switch {
 	case given:
-		if reason := a.reasonAgainstBearer(bearer); reason != "" {
-			return reason
-		}
-		if !conn.accept(bearer) {
-			return "TooManyProviderTokenUpdates"
-		}
+		return a.bearers.reasonAgainst(bearer, &conn.issued)
 	case len(r.TLS.VerifiedChains) == 0:
 		return "MissingProviderToken"
-	}
-	return ""
-}
-
-func (a *APNs) reasonAgainstBearer(bearer string) string {
-	claims := jwt.RegisteredClaims{}
-	parsed, err := jwt.ParseWithClaims(bearer, &claims, func(token *jwt.Token) (any, error) {
-		if token.Header["kid"] != apnsKeyID {
-			return nil, errors.New("unknown key")
-		}
-		return &a.key.PublicKey, nil
-	}, jwt.WithValidMethods([]string{jwt.SigningMethodES256.Alg()}))
-	if err != nil || !parsed.Valid || claims.Issuer != apnsTeamID || claims.IssuedAt == nil {
-		return "InvalidProviderToken"
-	}
-	if time.Since(claims.IssuedAt.Time) > oldestBearer {
-		return "ExpiredProviderToken"
 	}
 	return ""
 }
@@ -181,51 +149,4 @@ func reasonAgainstPayload(r *apnsRequest) string {
 		return "PayloadEmpty"
 	}
 	return ""
-}
-
-type apnsConnKey struct{}
-
-// apnsConn is what the service knows of one connection.
-type apnsConn struct {
-	mu     sync.Mutex
-	proven bool // it has carried a valid push
-	open   map[context.Context]struct{}
-	bearer string
-	since  time.Time // when bearer was first seen
-}
-
-// enter refuses a second stream before the first valid push ("Sending notification
-// requests to APNs": the stream limit is one until then). A stream that the
-// client has reset no longer counts, although its handler may not know yet.
-func (c *apnsConn) enter(stream context.Context) bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for other := range c.open {
-		if !c.proven && other.Err() == nil {
-			return false
-		}
-	}
-	c.open[stream] = struct{}{}
-	return true
-}
-
-func (c *apnsConn) leave(stream context.Context, valid bool) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	delete(c.open, stream)
-	c.proven = c.proven || valid
-}
-
-// accept takes a new bearer if the former is old enough.
-func (c *apnsConn) accept(bearer string) bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if bearer == c.bearer {
-		return true
-	}
-	if c.bearer != "" && time.Since(c.since) < bearerChanges {
-		return false
-	}
-	c.bearer, c.since = bearer, time.Now()
-	return true
 }

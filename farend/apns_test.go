@@ -29,14 +29,16 @@ type provider struct {
 	log         *farend.Log
 	credentials farend.APNsCredentials
 	key         *ecdsa.PrivateKey
+	secure      *tls.Config
 	client      *http.Client
+	token       string // what request presents
 }
 
-func startProvider(t *testing.T) *provider {
+func startProvider(t *testing.T, options farend.APNsOptions) *provider {
 	t.Helper()
 	p := &provider{log: &farend.Log{}}
 	var err error
-	p.server, err = farend.NewAPNs(p.log)
+	p.server, err = farend.NewAPNsWith(p.log, options)
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = p.server.Close() })
 	p.credentials, err = p.server.WriteCredentials(t.TempDir())
@@ -53,9 +55,11 @@ func startProvider(t *testing.T) *provider {
 	ca, err := os.ReadFile(p.credentials.CAFile)
 	require.NoError(t, err)
 	require.True(t, roots.AppendCertsFromPEM(ca))
-	transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots}, ForceAttemptHTTP2: true}
+	p.secure = &tls.Config{RootCAs: roots, ServerName: "localhost", NextProtos: []string{"h2"}}
+	transport := &http.Transport{TLSClientConfig: p.secure, ForceAttemptHTTP2: true}
 	t.Cleanup(transport.CloseIdleConnections)
 	p.client = &http.Client{Transport: transport}
+	p.token = p.bearer(t, p.credentials.KeyID, p.credentials.TeamID, time.Now())
 	return p
 }
 
@@ -74,7 +78,7 @@ func (p *provider) request(t *testing.T) *http.Request {
 	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, p.server.URL()+"/3/device/"+device, nil)
 	require.NoError(t, err)
 	for name, value := range map[string]string{
-		"authorization":    p.bearer(t, p.credentials.KeyID, p.credentials.TeamID, time.Now()),
+		"authorization":    p.token,
 		"apns-topic":       p.credentials.Topic,
 		"apns-id":          pushID,
 		"apns-push-type":   "alert",
@@ -106,7 +110,7 @@ func (p *provider) push(t *testing.T, r *http.Request) (int, string) {
 
 func TestAPNsTakesPush(t *testing.T) {
 	t.Parallel()
-	p := startProvider(t)
+	p := startProvider(t, farend.APNsOptions{})
 	status, body := p.push(t, p.request(t))
 	require.Equal(t, http.StatusOK, status)
 	require.Empty(t, body)
@@ -119,7 +123,7 @@ func TestAPNsTakesPush(t *testing.T) {
 
 func TestAPNsRefuses(t *testing.T) {
 	t.Parallel()
-	p := startProvider(t)
+	p := startProvider(t, farend.APNsOptions{})
 	set := func(name, value string) func(*http.Request) {
 		return func(r *http.Request) { r.Header.Set(name, value) }
 	}
@@ -137,6 +141,7 @@ func TestAPNsRefuses(t *testing.T) {
 		"not a JWT":    {set("authorization", "bearer x"), "InvalidProviderToken", 403},
 		"wrong key":    {set("authorization", p.bearer(t, "OTHER00KEY", p.credentials.TeamID, now)), "InvalidProviderToken", 403},
 		"wrong team":   {set("authorization", p.bearer(t, p.credentials.KeyID, "OTHER0TEAM", now)), "InvalidProviderToken", 403},
+		"early":        {set("authorization", p.bearer(t, p.credentials.KeyID, p.credentials.TeamID, now.Add(time.Minute))), "InvalidProviderToken", 403},
 		"old":          {set("authorization", p.bearer(t, p.credentials.KeyID, p.credentials.TeamID, now.Add(-61*time.Minute))), "ExpiredProviderToken", 403},
 		"no topic":     {func(r *http.Request) { r.Header.Del("apns-topic") }, "MissingTopic", 400},
 		"other topic":  {set("apns-topic", "com.example.other"), "TopicDisallowed", 400},
@@ -151,12 +156,9 @@ func TestAPNsRefuses(t *testing.T) {
 		"not JSON":     {func(r *http.Request) { setBody(r, `hello`) }, "PayloadEmpty", 400},
 		"payload":      {func(r *http.Request) { setBody(r, `{"aps":{},"x":"`+strings.Repeat("x", 4096)+`"}`) }, "PayloadTooLarge", 413},
 	} {
-		fresh := *p // a connection of its own, since each has its own bearer
-		fresh.client = &http.Client{Transport: p.client.Transport.(*http.Transport).Clone()}
-		r := fresh.request(t)
+		r := p.request(t)
 		test.spoil(r)
-		status, body := fresh.push(t, r)
-		fresh.client.CloseIdleConnections()
+		status, body := p.push(t, r)
 		require.Equal(t, test.status, status, name)
 		require.JSONEq(t, `{"reason":"`+test.reason+`"}`, body, name)
 	}
@@ -164,13 +166,12 @@ func TestAPNsRefuses(t *testing.T) {
 
 func TestAPNsScript(t *testing.T) {
 	t.Parallel()
-	p := startProvider(t)
+	p := startProvider(t, farend.APNsOptions{})
 	died := time.UnixMilli(1751846400123)
 	p.server.Answer(device,
 		farend.APNsAnswer{Status: http.StatusGone, Reason: "Unregistered", Since: died},
 		farend.APNsAnswer{Status: http.StatusBadGateway, Body: "<html>"})
 	r := p.request(t)
-	authorization := r.Header.Get("authorization")
 	status, body := p.push(t, r)
 	require.Equal(t, http.StatusGone, status)
 	var answer struct {
@@ -182,9 +183,7 @@ func TestAPNsScript(t *testing.T) {
 	require.Equal(t, died.UnixMilli(), answer.Timestamp)
 
 	again := func() (int, string) {
-		r := p.request(t)
-		r.Header.Set("authorization", authorization)
-		return p.push(t, r)
+		return p.push(t, p.request(t))
 	}
 	status, body = again()
 	require.Equal(t, http.StatusBadGateway, status)
@@ -192,44 +191,4 @@ func TestAPNsScript(t *testing.T) {
 	status, _ = again()
 	require.Equal(t, http.StatusOK, status)
 	require.Equal(t, 1, p.server.Connections())
-}
-
-func TestAPNsRefusesNewBearers(t *testing.T) {
-	t.Parallel()
-	p := startProvider(t)
-	status, _ := p.push(t, p.request(t))
-	require.Equal(t, http.StatusOK, status)
-	r := p.request(t)
-	r.Header.Set("authorization", p.bearer(t, p.credentials.KeyID, p.credentials.TeamID, time.Now().Add(-time.Minute)))
-	status, body := p.push(t, r)
-	require.Equal(t, http.StatusTooManyRequests, status)
-	require.Contains(t, body, "TooManyProviderTokenUpdates")
-}
-
-func TestAPNsAllowsOneStreamAtFirst(t *testing.T) {
-	t.Parallel()
-	p := startProvider(t)
-	p.server.Answer(device, farend.APNsAnswer{Hang: true})
-	conn, err := p.client.Transport.(*http.Transport).NewClientConn(t.Context(), "https", strings.TrimPrefix(p.server.URL(), "https://"))
-	require.NoError(t, err)
-	defer func() { require.NoError(t, conn.Close()) }()
-	require.Error(t, pushTwo(t, p, conn), "one of two at a time is reset")
-	require.Equal(t, 1, p.server.EarlyStreams())
-}
-
-// pushTwo sends two pushes at a time and gives the error of the first to end.
-func pushTwo(t *testing.T, p *provider, conn *http.ClientConn) error {
-	t.Helper()
-	errs := make(chan error, 2)
-	for range 2 {
-		r := p.request(t)
-		go func() {
-			response, err := conn.RoundTrip(r)
-			if err == nil {
-				err = response.Body.Close()
-			}
-			errs <- err
-		}()
-	}
-	return <-errs
 }

@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"os"
 	"regexp"
+	"time"
 
 	"github.com/sideshow/apns2"
 	"github.com/sideshow/apns2/token"
@@ -45,36 +46,43 @@ func (c *Config) Open() (channels.Channel, error) {
 	if c.KeyFile != "" && c.CertFile != "" {
 		return nil, errors.New("TOCSIN_APNS_CERT_FILE: set together with TOCSIN_APNS_KEY_FILE; one of them is enough")
 	}
-	opened := &channel{topic: c.Topic, clients: map[string]*apns2.Client{}}
 	secure, err := c.tlsConfig()
 	if err != nil {
 		return nil, err
 	}
-	var provider *token.Token
+	var authorize func() (string, error)
 	if c.CertFile == "" {
-		if provider, err = c.provider(); err != nil {
+		provider, err := c.bearer()
+		if err != nil {
 			return nil, err
 		}
-		opened.bearer = &bearer{provider}
+		authorize = provider.current
 	}
+	opened := &channel{topic: c.Topic, servers: map[string]*server{}}
+	made := map[string]*server{} // by URL: two environments may have one
 	for environment, apple := range map[string]string{production: productionURL, sandbox: sandboxURL} {
-		server, err := parseURL(cmp.Or(c.URL, apple))
+		address, err := parseURL(cmp.Or(c.URL, apple))
 		if err != nil {
 			return nil, fmt.Errorf("TOCSIN_APNS_URL: %w", err)
 		}
-		opened.clients[environment] = newClient(server, secure, provider)
+		if made[address.String()] == nil {
+			made[address.String()] = newServer(address, newPool(address, secure, authorize))
+		}
+		opened.servers[environment] = made[address.String()]
 	}
 	return opened, nil
 }
 
-func newClient(server *url.URL, secure *tls.Config, provider *token.Token) *apns2.Client {
-	return &apns2.Client{
-		Host:  server.String(),
-		Token: provider,
-		HTTPClient: &http.Client{
-			Transport:     newLine(server, secure),
-			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+func newServer(address *url.URL, connections http.RoundTripper) *server {
+	return &server{
+		client: &apns2.Client{
+			Host: address.String(),
+			HTTPClient: &http.Client{
+				Transport:     connections,
+				CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+			},
 		},
+		guard: guard{now: time.Now},
 	}
 }
 
@@ -113,8 +121,7 @@ func (c *Config) tlsConfig() (*tls.Config, error) {
 
 var idPattern = regexp.MustCompile(`^[A-Z0-9]{10}$`)
 
-// provider makes the first provider token, and so proves that the key signs.
-func (c *Config) provider() (*token.Token, error) {
+func (c *Config) bearer() (*bearer, error) {
 	key, err := token.AuthKeyFromFile(c.KeyFile)
 	if err != nil {
 		return nil, fmt.Errorf("TOCSIN_APNS_KEY_FILE: %w", err)
@@ -125,9 +132,9 @@ func (c *Config) provider() (*token.Token, error) {
 	if !idPattern.MatchString(c.TeamID) {
 		return nil, errors.New("TOCSIN_APNS_TEAM_ID: not 10 capital letters and digits")
 	}
-	provider := &token.Token{AuthKey: key, KeyID: c.KeyID, TeamID: c.TeamID}
-	if _, err := provider.Generate(); err != nil {
-		return nil, fmt.Errorf("TOCSIN_APNS_KEY_FILE: sign with it: %w", err)
+	provider, err := newBearer(key, c.KeyID, c.TeamID)
+	if err != nil {
+		return nil, fmt.Errorf("TOCSIN_APNS_KEY_FILE: %w", err)
 	}
 	return provider, nil
 }

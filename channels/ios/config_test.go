@@ -51,12 +51,23 @@ func TestServerByEnvironment(t *testing.T) {
 	server, _ := startAPNs(t, farend.APNsOptions{})
 	config := configFor(t, server)
 	set := open(t, config)
-	require.Equal(t, server.URL(), set.clients[production].Host)
-	require.Equal(t, server.URL(), set.clients[sandbox].Host)
+	require.Equal(t, server.URL(), set.servers[production].client.Host)
+	require.Same(t, set.servers[production], set.servers[sandbox], "one server, one pool of connections")
 
 	config.URL = ""
 	apples := open(t, config)
-	require.Equal(t, "https://api.push.apple.com", apples.clients[production].Host)
-	require.Equal(t, "https://api.sandbox.push.apple.com", apples.clients[sandbox].Host)
-	require.Same(t, apples.clients[production].Token, apples.clients[sandbox].Token)
+	require.Equal(t, "https://api.push.apple.com", apples.servers[production].client.Host)
+	require.Equal(t, "https://api.sandbox.push.apple.com", apples.servers[sandbox].client.Host)
+}
+
+func TestDevicesGoToTheServerOfTheirEnvironment(t *testing.T) {
+	t.Parallel()
+	productive, log := startAPNs(t, farend.APNsOptions{})
+	trying, tries := startAPNs(t, farend.APNsOptions{})
+	c := open(t, configFor(t, productive))
+	c.servers[sandbox] = open(t, configFor(t, trying)).servers[sandbox]
+	require.NoError(t, c.Send(t.Context(), delivery("job.fail", "1"), target()))
+	require.NoError(t, c.Send(t.Context(), delivery("job.fail", "2"), targetOf(deviceToken, "sandbox")))
+	require.Equal(t, []string{delivery("job.fail", "1").ID()}, log.Deliveries())
+	require.Equal(t, []string{delivery("job.fail", "2").ID()}, tries.Deliveries())
 }

@@ -1,8 +1,10 @@
 package ios
 
 import (
+	"crypto/tls"
+	"errors"
 	"fmt"
-	"net/http"
+	"net/url"
 	"strings"
 	"time"
 
@@ -11,67 +13,42 @@ import (
 	"tocsin/channels"
 )
 
-const (
-	// troubleWait is what Apple asks for after its own errors ("Handling
-	// notification responses from APNs").
-	troubleWait = 15 * time.Minute
-
-	// renewedWait lets attempts that are under way with the old provider token end.
-	renewedWait = 5 * time.Second
-)
-
-// advice goes with the reasons that an operator can do something about.
-var advice = map[string]string{
-	apns2.ReasonBadDeviceToken:            "the device token is wrong, or of the other environment",
-	apns2.ReasonDeviceTokenNotForTopic:    "the device token belongs to another app than TOCSIN_APNS_TOPIC",
-	apns2.ReasonTopicDisallowed:           "the credentials are not for the app of TOCSIN_APNS_TOPIC",
-	apns2.ReasonBadTopic:                  "check TOCSIN_APNS_TOPIC",
-	apns2.ReasonMissingTopic:              "check TOCSIN_APNS_TOPIC",
-	apns2.ReasonBadCertificate:            "check TOCSIN_APNS_CERT_FILE",
-	apns2.ReasonBadCertificateEnvironment: "TOCSIN_APNS_CERT_FILE is for the other environment",
-	apns2.ReasonExpiredProviderToken:      "the provider token was too old; check the clock of this machine if this goes on",
-	apns2.ReasonInvalidProviderToken:      "check TOCSIN_APNS_KEY_FILE, TOCSIN_APNS_KEY_ID and TOCSIN_APNS_TEAM_ID",
-	apns2.ReasonMissingProviderToken:      "check TOCSIN_APNS_KEY_FILE or TOCSIN_APNS_CERT_FILE",
-	apns2.ReasonForbidden:                 "check TOCSIN_APNS_KEY_FILE and TOCSIN_APNS_TOPIC",
-	"UnrelatedKeyIdInToken":               "TOCSIN_APNS_KEY_ID is not for the app of TOCSIN_APNS_TOPIC",
-	"BadEnvironmentKeyIdInToken":          "TOCSIN_APNS_KEY_ID is for the other environment",
-}
-
-// failureOf classifies an answer by Apple's table of reasons. What is wrong
-// with the credentials is temporary, since the same push works once that is
-// mended. BadDeviceToken is not Gone: many at a time mean that the
-// installation has the wrong environment, and then no device may be dropped.
+// failureOf classifies an answer; asked is when the push was sent.
 func failureOf(answer *apns2.Response, asked time.Time) *channels.Failure {
-	status := strings.TrimSpace(fmt.Sprint(answer.StatusCode, " ", oneWord(answer.Reason)))
-	failure := &channels.Failure{Status: status, Err: fmt.Errorf("APNs answers %s", status)}
-	if hint := advice[answer.Reason]; hint != "" {
-		failure.Err = fmt.Errorf("APNs answers %s: %s", status, hint)
+	v, known := verdicts[answer.Reason]
+	if !known && answer.Reason != "" { // empty: not from Apple, but a proxy's, say
+		v = byStatus[answer.StatusCode]
 	}
-	switch {
-	case answer.Reason == "": // not from Apple: a proxy, say
-	case answer.Reason == apns2.ReasonIdleTimeout: // of the connection; not about this push
-	case answer.Reason == apns2.ReasonExpiredProviderToken:
-		failure.Wait = renewedWait
-	case answer.StatusCode == http.StatusGone:
-		failure.Kind, failure.Since = channels.Gone, asked
+	failure := v.failure(fmt.Sprint(answer.StatusCode), answer.Reason)
+	if v.kind == channels.Gone {
+		failure.Since = asked
 		if !answer.Timestamp.IsZero() {
-			failure.Since = answer.Timestamp.Time
+			failure.Since = answer.Timestamp.Add(truncated)
 		}
-	case answer.StatusCode == http.StatusInternalServerError, answer.StatusCode == http.StatusServiceUnavailable:
-		failure.Wait = troubleWait
-	default:
-		failure.Kind = kinds[answer.StatusCode]
 	}
 	return failure
 }
 
-// kinds is what remains to say by status: these blame the push itself. Others
-// are temporary, 403 and 429 among them.
-var kinds = map[int]channels.Kind{
-	http.StatusBadRequest:            channels.Permanent,
-	http.StatusNotFound:              channels.Permanent,
-	http.StatusMethodNotAllowed:      channels.Permanent,
-	http.StatusRequestEntityTooLarge: channels.Permanent,
+// truncated is what the library may have cut off Apple's moment, which is in
+// milliseconds: a device that was saved in that same second is the dead one.
+const truncated = time.Second
+
+// failureOfGoAway classifies what Apple says as it closes a connection.
+func failureOfGoAway(reason string) *channels.Failure {
+	v := verdicts[reason]
+	if v.kind != channels.Misconfigured {
+		v = verdict{wait: resendWait} // it is about the connection, not about any push
+	}
+	return v.failure("GOAWAY", reason)
+}
+
+func (v verdict) failure(status, reason string) *channels.Failure {
+	status = strings.TrimSpace(status + " " + oneWord(reason))
+	failure := &channels.Failure{Kind: v.kind, Status: status, Wait: v.wait, Err: fmt.Errorf("APNs answers %s", status)}
+	if v.advice != "" {
+		failure.Err = fmt.Errorf("APNs answers %s: %s", status, v.advice)
+	}
+	return failure
 }
 
 // oneWord keeps a reason from being anything but one of Apple's.
@@ -80,4 +57,26 @@ func oneWord(reason string) string {
 		return "(unknown reason)"
 	}
 	return reason
+}
+
+// failureOfDial blames the installation if the server is there and is not to
+// be trusted, and asks for the time until the next connection is tried.
+func failureOfDial(address string, wait time.Duration, cause error) *channels.Failure {
+	failure := &channels.Failure{Wait: wait, Err: fmt.Errorf("connect to %s: %w", address, cause)}
+	if said, ok := errors.AsType[*channels.Failure](cause); ok {
+		failure.Kind, failure.Status = said.Kind, said.Status
+	}
+	if _, untrusted := errors.AsType[*tls.CertificateVerificationError](cause); untrusted {
+		failure.Kind = channels.Misconfigured
+		failure.Err = fmt.Errorf("connect to %s: check TOCSIN_APNS_URL and TOCSIN_APNS_CA_FILE: %w", address, cause)
+	}
+	return failure
+}
+
+// withoutURL drops the URL, which holds the device token.
+func withoutURL(err error) error {
+	if wrapped, ok := errors.AsType[*url.Error](err); ok {
+		return wrapped.Err
+	}
+	return err
 }

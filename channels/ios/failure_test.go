@@ -21,66 +21,75 @@ func TestAnswers(t *testing.T) {
 		reason string
 		kind   channels.Kind
 		wait   time.Duration
+		says   string
 	}{
-		{400, "BadCollapseId", channels.Permanent, 0},
-		{400, "BadDeviceToken", channels.Permanent, 0},
-		{400, "BadExpirationDate", channels.Permanent, 0},
-		{400, "BadMessageId", channels.Permanent, 0},
-		{400, "BadPriority", channels.Permanent, 0},
-		{400, "BadTopic", channels.Permanent, 0},
-		{400, "DeviceTokenNotForTopic", channels.Permanent, 0},
-		{400, "DuplicateHeaders", channels.Permanent, 0},
-		{400, "IdleTimeout", channels.Temporary, 0},
-		{400, "InvalidPushType", channels.Permanent, 0},
-		{400, "MissingDeviceToken", channels.Permanent, 0},
-		{400, "MissingTopic", channels.Permanent, 0},
-		{400, "PayloadEmpty", channels.Permanent, 0},
-		{400, "TopicDisallowed", channels.Permanent, 0},
-		{403, "BadCertificate", channels.Temporary, 0},
-		{403, "BadCertificateEnvironment", channels.Temporary, 0},
-		{403, "ExpiredProviderToken", channels.Temporary, 5 * time.Second},
-		{403, "Forbidden", channels.Temporary, 0},
-		{403, "InvalidProviderToken", channels.Temporary, 0},
-		{403, "MissingProviderToken", channels.Temporary, 0},
-		{403, "UnrelatedKeyIdInToken", channels.Temporary, 0},
-		{403, "BadEnvironmentKeyIdInToken", channels.Temporary, 0},
-		{404, "BadPath", channels.Permanent, 0},
-		{405, "MethodNotAllowed", channels.Permanent, 0},
-		{410, "ExpiredToken", channels.Gone, 0},
-		{410, "Unregistered", channels.Gone, 0},
-		{413, "PayloadTooLarge", channels.Permanent, 0},
-		{429, "TooManyProviderTokenUpdates", channels.Temporary, 0},
-		{429, "TooManyRequests", channels.Temporary, 0},
-		{500, "InternalServerError", channels.Temporary, 15 * time.Minute},
-		{502, "Novelty", channels.Temporary, 0},
-		{503, "ServiceUnavailable", channels.Temporary, 15 * time.Minute},
-		{503, "Shutdown", channels.Temporary, 15 * time.Minute},
+		{400, "BadCollapseId", channels.Permanent, 0, "defect"},
+		{400, "BadExpirationDate", channels.Permanent, 0, "defect"},
+		{400, "BadMessageId", channels.Permanent, 0, "defect"},
+		{400, "BadPriority", channels.Permanent, 0, "defect"},
+		{400, "DuplicateHeaders", channels.Permanent, 0, "defect"},
+		{400, "InvalidPushType", channels.Permanent, 0, "defect"},
+		{400, "MissingDeviceToken", channels.Permanent, 0, "defect"},
+		{400, "MissingTopic", channels.Permanent, 0, "defect"},
+		{400, "PayloadEmpty", channels.Permanent, 0, "defect"},
+		{400, "BadDeviceToken", channels.Permanent, 0, "device token"},
+		{400, "DeviceTokenNotForTopic", channels.Permanent, 0, "TOCSIN_APNS_TOPIC"},
+		{400, "BadTopic", channels.Misconfigured, pause, "TOCSIN_APNS_TOPIC"},
+		{400, "TopicDisallowed", channels.Misconfigured, pause, "TOCSIN_APNS_TOPIC"},
+		{400, "IdleTimeout", channels.Temporary, time.Second, ""},
+		{400, "Novelty", channels.Permanent, 0, ""},
+		{403, "BadCertificate", channels.Misconfigured, pause, "TOCSIN_APNS_CERT_FILE"},
+		{403, "BadCertificateEnvironment", channels.Misconfigured, pause, "TOCSIN_APNS_CERT_FILE"},
+		{403, "ExpiredProviderToken", channels.Misconfigured, pause, "clock"},
+		{403, "Forbidden", channels.Misconfigured, pause, "TOCSIN_APNS_KEY_FILE"},
+		{403, "InvalidProviderToken", channels.Misconfigured, pause, "TOCSIN_APNS_KEY_ID"},
+		{403, "MissingProviderToken", channels.Misconfigured, pause, "TOCSIN_APNS_KEY_FILE"},
+		{403, "UnrelatedKeyIdInToken", channels.Misconfigured, pause, "TOCSIN_APNS_KEY_ID"},
+		{403, "BadEnvironmentKeyIdInToken", channels.Misconfigured, pause, "TOCSIN_APNS_URL"},
+		{403, "Novelty", channels.Misconfigured, pause, "TOCSIN_APNS_KEY_FILE"},
+		{404, "BadPath", channels.Permanent, 0, "defect"},
+		{405, "MethodNotAllowed", channels.Permanent, 0, "defect"},
+		{410, "ExpiredToken", channels.Gone, 0, "another token"},
+		{410, "Unregistered", channels.Gone, 0, "removed"},
+		{410, "Novelty", channels.Gone, 0, ""},
+		{429, "TooManyProviderTokenUpdates", channels.Temporary, 5 * time.Minute, "TOCSIN_APNS_KEY_ID"},
+		{429, "TooManyRequests", channels.Temporary, time.Minute, ""},
+		{429, "Novelty", channels.Temporary, time.Minute, ""},
+		{500, "InternalServerError", channels.Temporary, 15 * time.Minute, ""},
+		{500, "Novelty", channels.Temporary, 15 * time.Minute, ""},
+		{502, "Novelty", channels.Temporary, 0, ""},
+		{503, "ServiceUnavailable", channels.Temporary, 15 * time.Minute, ""},
+		{503, "Shutdown", channels.Temporary, 15 * time.Minute, ""},
 	} {
-		t.Run(test.reason, func(t *testing.T) {
+		t.Run(fmt.Sprint(test.status, test.reason), func(t *testing.T) {
 			t.Parallel()
-			server, _ := startAPNs(t, farend.APNsOptions{})
+			server, log := startAPNs(t, farend.APNsOptions{})
 			answer := farend.APNsAnswer{Status: test.status, Reason: test.reason}
 			if test.status == http.StatusGone {
 				answer.Since = died
 			}
-			server.Answer(deviceToken, answer)
 			c := open(t, configFor(t, server))
+			require.NoError(t, c.Send(t.Context(), delivery("job.fail", "0"), target()))
+			server.Answer(deviceToken, answer)
 			err := c.Send(t.Context(), delivery("job.fail", "1"), target())
 			failure := channels.FailureOf(err)
 			require.Equal(t, test.kind, failure.Kind)
 			require.Equal(t, fmt.Sprint(test.status, " ", test.reason), failure.Status)
 			require.Equal(t, test.wait, failure.Wait)
 			require.NotContains(t, err.Error(), deviceToken)
+			require.ErrorContains(t, err, test.says)
 			if test.kind == channels.Gone {
-				require.Equal(t, died.Truncate(time.Second), failure.Since.UTC())
+				require.Equal(t, died.Truncate(time.Second).Add(time.Second), failure.Since.UTC())
 			} else {
 				require.Zero(t, failure.Since)
 			}
-			if test.status == http.StatusForbidden {
-				require.ErrorContains(t, err, ": ", "says what to do")
+			next := c.Send(t.Context(), delivery("job.fail", "2"), target())
+			if test.kind == channels.Misconfigured {
+				require.Equal(t, channels.Misconfigured, channels.FailureOf(next).Kind)
+				require.Len(t, received(log), 2, "Apple is left alone")
+			} else {
+				require.NoError(t, next)
 			}
-			require.NoError(t, c.Send(t.Context(), delivery("job.fail", "2"), target()))
-			require.Equal(t, 1, server.Connections())
 		})
 	}
 }
@@ -111,21 +120,4 @@ func TestGoneWithoutTimestamp(t *testing.T) {
 	failure := channels.FailureOf(open(t, configFor(t, server)).Send(t.Context(), delivery("job.fail", "1"), target()))
 	require.Equal(t, channels.Gone, failure.Kind)
 	require.WithinRange(t, failure.Since, before, time.Now())
-}
-
-func TestExpiredProviderTokenIsRenewed(t *testing.T) {
-	t.Parallel()
-	server, log := startAPNs(t, farend.APNsOptions{})
-	server.Answer(deviceToken, farend.APNsAnswer{Status: http.StatusForbidden, Reason: "ExpiredProviderToken"})
-	c := open(t, configFor(t, server))
-	fresh := c.bearer.provider.Bearer
-	require.Error(t, c.Send(t.Context(), delivery("job.fail", "1"), target()))
-	require.Equal(t, fresh, c.bearer.provider.Bearer, "a young token is not replaced: Apple would refuse that too")
-
-	old := time.Now().Add(-renewals).Unix()
-	c.bearer.provider.IssuedAt = old
-	c.bearer.renew()
-	require.NotEqual(t, fresh, c.bearer.provider.Bearer)
-	require.Greater(t, c.bearer.provider.IssuedAt, old)
-	require.Len(t, received(log), 1)
 }

@@ -4,11 +4,8 @@ package ios
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
-	"net/url"
-	"regexp"
+	"net/http"
 	"time"
 
 	"github.com/sideshow/apns2"
@@ -27,8 +24,8 @@ func Spec() channels.Spec {
 		Name:  "ios",
 		Label: "iOS push",
 		Fields: []channels.Field{
-			{Name: "token", Label: "Device token", Help: "Hexadecimal, as the app got it from iOS.", Secret: true},
-			{Name: "environment", Label: "Environment", Help: "production, or sandbox for builds from Xcode. Empty: production."},
+			{Name: "token", Label: "Device token", Help: "Hexadecimal, as the app gets it from iOS; spaces and angle brackets do no harm.", Secret: true},
+			{Name: "environment", Label: "Environment", Help: "production for the App Store and TestFlight, sandbox for builds from Xcode. Empty: production."},
 			{Name: "name", Label: "Name", Help: "To tell your devices apart."},
 		},
 		Many:        true,
@@ -40,51 +37,16 @@ func Spec() channels.Spec {
 	}
 }
 
-// device is a target's settings.
-type device struct {
-	Token       string `json:"token"`
-	Environment string `json:"environment"`
-	Name        string `json:"name"`
-}
-
-const (
-	production = "production"
-	sandbox    = "sandbox"
-)
-
-// tokenPattern holds hexadecimal tokens. Apple gives them no fixed length; the
-// bounds keep them from meaning anything else in a path.
-var tokenPattern = regexp.MustCompile(`^([0-9A-Fa-f]{2}){1,100}$`)
-
-func check(saved json.RawMessage) error {
-	_, err := readDevice(saved)
-	return err
-}
-
-func readDevice(saved json.RawMessage) (device, error) {
-	var d device
-	if json.Unmarshal(saved, &d) != nil {
-		return d, errors.New("the device is not an object with token, environment and name")
-	}
-	if !tokenPattern.MatchString(d.Token) {
-		return d, errors.New("the device token is not hexadecimal, of 2 to 200 characters")
-	}
-	switch d.Environment {
-	case "":
-		d.Environment = production
-	case production, sandbox:
-	default:
-		return d, errors.New("the environment is neither production nor sandbox")
-	}
-	return d, nil
-}
-
-// channel pushes for one app. There is one client for each environment and one
-// provider token for both: Apple refuses providers that make tokens often.
+// channel pushes for one app.
 type channel struct {
 	topic   string
-	clients map[string]*apns2.Client // by environment
-	bearer  *bearer                  // nil with a certificate
+	servers map[string]*server // by environment
+}
+
+// server is one of Apple's.
+type server struct {
+	client *apns2.Client
+	guard  guard
 }
 
 // Send makes one attempt to hand the notification to Apple.
@@ -93,28 +55,37 @@ func (c *channel) Send(ctx context.Context, d schema.Delivery, to channels.Targe
 	if err != nil {
 		return &channels.Failure{Kind: channels.Permanent, Err: fmt.Errorf("push: %w", err)}
 	}
-	notification, err := c.notification(d, device)
-	if err != nil {
-		return &channels.Failure{Kind: channels.Permanent, Err: fmt.Errorf("write push: %w", err)}
+	server := c.servers[device.Environment]
+	if err := server.guard.enter(); err != nil {
+		return err
 	}
-	asked := time.Now()
-	response, err := c.clients[device.Environment].PushWithContext(ctx, notification)
-	if err != nil {
-		return &channels.Failure{Err: fmt.Errorf("push through APNs: %w", withoutURL(err))}
+	push := c.notification(d, device)
+	answer, failure := server.push(ctx, push)
+	if failure != nil && answer.Reason == reasonTooLarge {
+		push.Payload = render(d.Event, shorterPayload)
+		answer, failure = server.push(ctx, push)
 	}
-	if response.Sent() {
+	if failure == nil {
+		server.guard.accept()
 		return nil
 	}
-	if response.Reason == apns2.ReasonExpiredProviderToken && c.bearer != nil {
-		c.bearer.renew()
+	about := ""
+	if answer.Reason == reasonBadDevice || answer.Reason == reasonOtherApp {
+		about = device.Token
 	}
-	return failureOf(response, asked)
+	return server.guard.refuse(failure, about)
 }
 
-// withoutURL drops the URL, which holds the device token.
-func withoutURL(err error) error {
-	if wrapped, ok := errors.AsType[*url.Error](err); ok {
-		return wrapped.Err
+// push always gives an answer, if only an empty one.
+func (s *server) push(ctx context.Context, push *apns2.Notification) (*apns2.Response, *channels.Failure) {
+	asked := time.Now()
+	answer, err := s.client.PushWithContext(ctx, push)
+	if err != nil {
+		failure := channels.FailureOf(fmt.Errorf("push through APNs: %w", withoutURL(err)))
+		return &apns2.Response{}, &failure
 	}
-	return err
+	if answer.StatusCode == http.StatusOK {
+		return answer, nil
+	}
+	return answer, failureOf(answer, asked)
 }

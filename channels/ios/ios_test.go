@@ -51,9 +51,15 @@ func delivery(kind, id string) schema.Delivery {
 	}
 }
 
-func target() channels.Target {
-	return channels.Target{ID: "phone", Settings: json.RawMessage(`{"token":"` + deviceToken + `","name":"phone"}`)}
+func target() channels.Target { return targetOf(deviceToken, "") }
+
+func targetOf(token, environment string) channels.Target {
+	settings := fmt.Sprintf(`{"token":%q,"environment":%q,"name":"phone"}`, token, environment)
+	return channels.Target{ID: "phone", Settings: json.RawMessage(settings)}
 }
+
+// tokenOf makes a device token for each number.
+func tokenOf(n int) string { return fmt.Sprintf("%064x", n) }
 
 func received(log *farend.Log) []farend.Received {
 	all, _ := log.Since(0)
@@ -126,48 +132,41 @@ func TestCertificate(t *testing.T) {
 	require.Len(t, received(log), 1)
 }
 
-func TestSettings(t *testing.T) {
+func TestTrialShowsApplesAnswer(t *testing.T) {
+	t.Parallel()
+	server, _ := startAPNs(t, farend.APNsOptions{})
+	server.Answer(deviceToken, farend.APNsAnswer{Status: http.StatusBadRequest, Reason: "BadDeviceToken"})
+	c := open(t, configFor(t, server))
+	d := delivery("job.fail", "1")
+	refused := channels.Try(t.Context(), c, d, target())
+	require.Error(t, refused.Err)
+	require.Equal(t, "400", refused.Status)
+	require.JSONEq(t, `{"reason":"BadDeviceToken"}`, refused.Excerpt)
+	require.Equal(t, map[string][]string{"apns-id": {d.ID()}}, refused.Header)
+	taken := channels.Try(t.Context(), c, d, target())
+	require.NoError(t, taken.Err)
+	require.Equal(t, "200", taken.Status)
+	require.Empty(t, taken.Excerpt)
+}
+
+func TestTooLargeIsWrittenShorterOnce(t *testing.T) {
 	t.Parallel()
 	server, log := startAPNs(t, farend.APNsOptions{})
 	c := open(t, configFor(t, server))
-	for _, saved := range []string{
-		``, `[]`, `{}`, `{"token":""}`, `{"token":"abc"}`, `{"token":"aa/../bb"}`, `{"token":"zz"}`, `{"token":7}`,
-		`{"token":"` + strings.Repeat("ab", 101) + `"}`, `{"token":"ab","environment":"test"}`,
-	} {
-		require.Error(t, Spec().Check(json.RawMessage(saved)), saved)
-		failure := channels.FailureOf(c.Send(t.Context(), delivery("job.fail", "1"), channels.Target{Settings: json.RawMessage(saved)}))
-		require.Equal(t, channels.Permanent, failure.Kind, saved)
-	}
-	require.Empty(t, received(log))
-	for _, saved := range []string{`{"token":"ab"}`, `{"token":"ABCD","environment":"sandbox"}`, `{"token":"` + strings.Repeat("ab", 100) + `"}`} {
-		require.NoError(t, Spec().Check(json.RawMessage(saved)), saved)
-		require.NoError(t, c.Send(t.Context(), delivery("job.fail", "1"), channels.Target{Settings: json.RawMessage(saved)}))
-	}
+	tooLarge := farend.APNsAnswer{Status: http.StatusRequestEntityTooLarge, Reason: "PayloadTooLarge"}
+	long := delivery("job.fail", "1")
+	long.Event.Link = "https://paas.example.com/" + strings.Repeat("x", 900)
+	long.Event.Data = json.RawMessage(`{"name":"export","cron":"` + strings.Repeat("<", 190) + `"}`)
+	server.Answer(deviceToken, tooLarge)
+	require.NoError(t, c.Send(t.Context(), long, target()))
+	got := received(log)
+	require.Len(t, got, 2)
+	require.Greater(t, len(got[0].Text), shorterPayload)
+	require.LessOrEqual(t, len(got[1].Text), shorterPayload)
+	require.Equal(t, got[0].Delivery, got[1].Delivery)
+
+	server.Answer(deviceToken, tooLarge, tooLarge)
+	failure := channels.FailureOf(c.Send(t.Context(), long, target()))
+	require.Equal(t, channels.Permanent, failure.Kind)
+	require.Len(t, received(log), 4)
 }
-
-// Apple says that the token is an hour old; the next attempt has a new one.
-
-func TestPayloadFits(t *testing.T) {
-	t.Parallel()
-	server, log := startAPNs(t, farend.APNsOptions{})
-	c := open(t, configFor(t, server))
-	for i, text := range []string{"x", "ü", "<", "\U0001F600", "\\", "\u2028"} {
-		long, err := json.Marshal(strings.Repeat(text, 1000))
-		require.NoError(t, err)
-		d := delivery("stack.redeploy.fail", fmt.Sprint(i))
-		d.Event.StackName = strings.Repeat(text, 1000)
-		d.Event.Link = "https://paas.example.com/?" + strings.Repeat("&", 1900)
-		d.Event.Data = json.RawMessage(strings.ReplaceAll(
-			`{"name":L,"environment":L,"git_branch":L,"cron":L,"region":L,"status":L,"health":L,"deploy_context":{"triggered_by":L}}`, "L", string(long)))
-		require.NoError(t, c.Send(t.Context(), d, target()), "%q", text)
-	}
-	for _, got := range received(log) {
-		require.LessOrEqual(t, len(got.Text), longestPayload)
-		p := decode(t, got)
-		require.NotContains(t, p.APS.Alert.Body, "\uFFFD")
-		require.NotEmpty(t, p.APS.Alert.Title)
-		require.Empty(t, p.Link)
-	}
-}
-
-// A push that hangs ends with its context, and so do those that wait behind it.

@@ -4,9 +4,10 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
-	"fmt"
 	"sort"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/sideshow/apns2"
 
@@ -17,6 +18,12 @@ import (
 const (
 	// longestPayload is Apple's limit in bytes ("Generating a remote notification").
 	longestPayload = 4096
+
+	// shorterPayload is for a push that Apple says is too long all the same.
+	shorterPayload = longestPayload / 2
+
+	// longestType is many times the longest name of an event type.
+	longestType = 100
 
 	// longestLink leaves room for the texts, whatever these are.
 	longestLink = 1024
@@ -50,22 +57,23 @@ var levels = map[schema.Outcome]string{
 	schema.Neutral: "active",
 }
 
-func (c *channel) notification(d schema.Delivery, to device) (*apns2.Notification, error) {
-	notice := channels.Describe(d.Event)
-	body, err := newPayload(d.Event, notice).encode()
-	if err != nil {
-		return nil, err
-	}
+func (c *channel) notification(d schema.Delivery, to device) *apns2.Notification {
 	return &apns2.Notification{
 		ApnsID:      d.ID(),
-		CollapseID:  groupKey(d.Event.Account, notice.Thread),
+		CollapseID:  groupKey(d.Event.Account, d.Event.Resource()),
 		DeviceToken: to.Token,
 		Topic:       c.topic,
 		Expiration:  d.Event.Time.Add(window),
 		Priority:    apns2.PriorityHigh,
 		PushType:    apns2.PushTypeAlert,
-		Payload:     body,
-	}, nil
+		Payload:     render(d.Event, longestPayload),
+	}
+}
+
+// render writes the payload in at most this many bytes. It shows no badge:
+// nobody counts what has been read.
+func render(e schema.Event, longest int) []byte {
+	return newPayload(e, channels.Describe(e)).encode(longest)
 }
 
 func newPayload(e schema.Event, notice channels.Notice) *payload {
@@ -75,7 +83,7 @@ func newPayload(e schema.Event, notice channels.Notice) *payload {
 			ThreadID:          groupKey(e.Account, notice.StackThread),
 			InterruptionLevel: levels[notice.Outcome],
 		},
-		EventType: e.Type,
+		EventType: cut(e.Type, longestType),
 	}
 	if !strings.Contains(notice.Title, notice.Stack) {
 		p.APS.Alert.Subtitle = notice.Stack
@@ -110,26 +118,62 @@ func groupKey(account, key string) string {
 	return hex.EncodeToString(sum[:16])
 }
 
-// encode cuts the body until the payload fits. It measures what encoding/json
+// encode makes the payload fit: by a shorter body first, then without the link
+// and the subtitle, then by a shorter title. It measures what encoding/json
 // makes of it with HTML escaping, because that is what the push library sends.
-func (p *payload) encode() ([]byte, error) {
-	encoded, err := json.Marshal(p)
-	if err != nil || len(encoded) <= longestPayload {
-		return encoded, err
+func (p *payload) encode(longest int) []byte {
+	for _, shorten := range [...]func(){
+		func() {},
+		func() { p.fit(&p.APS.Alert.Body, longest) },
+		func() { p.Link = "" },
+		func() { p.APS.Alert.Subtitle = "" },
+		func() { p.fit(&p.APS.Alert.Title, longest) },
+	} {
+		shorten()
+		if encodedLength(p) <= longest {
+			break
+		}
 	}
-	body := []rune(p.APS.Alert.Body)
-	tooLong := sort.Search(len(body), func(n int) bool {
-		p.APS.Alert.Body = string(body[:n]) + "…"
-		return encodedLength(p) > longestPayload
+	encoded, _ := json.Marshal(p) // of texts, which always encode
+	return encoded
+}
+
+// fit cuts a text of the payload until the whole fits, or to almost nothing.
+func (p *payload) fit(text *string, longest int) {
+	whole := *text
+	most := sort.Search(len(whole), func(n int) bool {
+		*text = cut(whole, n)
+		return encodedLength(p) > longest
 	})
-	if tooLong == 0 {
-		return nil, fmt.Errorf("even without its body the payload has more than %d bytes", longestPayload)
-	}
-	p.APS.Alert.Body = string(body[:tooLong-1]) + "…"
-	return json.Marshal(p)
+	*text = cut(whole, max(0, most-1))
 }
 
 func encodedLength(value any) int {
 	encoded, _ := json.Marshal(value) // of texts, which always encode
 	return len(encoded)
 }
+
+// cut leaves at most n bytes of a text and marks that some are missing. It
+// takes none of what people see as one character apart: an emoji with its skin
+// colour, a family, a letter with its marks.
+func cut(text string, n int) string {
+	if len(text) <= n {
+		return text
+	}
+	for n > 0 && (!utf8.RuneStart(text[n]) || joins(text, n)) {
+		n--
+	}
+	return strings.TrimRight(text[:n], " \n") + "…"
+}
+
+// joins says whether the rune at n belongs to the one before it.
+func joins(text string, n int) bool {
+	const joiner = '\u200d'
+	next, _ := utf8.DecodeRuneInString(text[n:])
+	before, _ := utf8.DecodeLastRuneInString(text[:n])
+	skin := next >= 0x1f3fb && next <= 0x1f3ff
+	return before == joiner || next == joiner || skin || unicode.In(next, unicode.M, unicode.Variation_Selector) || isFlag(before) && isFlag(next)
+}
+
+// isFlag tells the letters of which two make a flag.
+func isFlag(r rune) bool { return r >= 0x1f1e6 && r <= 0x1f1ff }

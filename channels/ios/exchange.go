@@ -1,0 +1,73 @@
+package ios
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"net/http"
+	"strings"
+
+	"tocsin/channels"
+)
+
+// RoundTrip sends one push over a connection that has room for it, and reads
+// the whole answer.
+func (p *pool) RoundTrip(r *http.Request) (*http.Response, error) {
+	c, err := p.enter(r.Context())
+	if err != nil {
+		return nil, fmt.Errorf("wait for a connection: %w", err)
+	}
+	answer, body, err := p.exchange(c, r)
+	p.leave(c, err == nil && answer.StatusCode == http.StatusOK)
+	if err != nil {
+		return nil, p.explain(r.Context(), c, err)
+	}
+	if answer.StatusCode == http.StatusServiceUnavailable && bytes.Contains(body, []byte(`"`+reasonShutdown+`"`)) {
+		p.mu.Lock()
+		p.retire(c)
+		p.mu.Unlock()
+	}
+	if exchange := channels.Observed(r.Context()); exchange != nil {
+		note(exchange, answer, body)
+	}
+	return answer, nil
+}
+
+func (p *pool) exchange(c *conn, r *http.Request) (*http.Response, []byte, error) {
+	if p.authorize != nil {
+		token, err := p.authorize()
+		if err != nil {
+			return nil, nil, err
+		}
+		r.Header.Set("authorization", "bearer "+token)
+	}
+	answer, err := c.client.RoundTrip(r)
+	if err != nil {
+		return nil, nil, err
+	}
+	body, err := readWhole(answer)
+	return answer, body, err
+}
+
+func (p *pool) explain(ctx context.Context, c *conn, cause error) error {
+	p.mu.Lock()
+	goneAway, reason := c.goneAway, c.reason
+	p.mu.Unlock()
+	if reason != "" && ctx.Err() == nil {
+		return failureOfGoAway(reason)
+	}
+	return failureOfStream(ctx, goneAway, cause)
+}
+
+// note keeps Apple's answer for who tests the channel.
+func note(exchange *channels.Exchange, answer *http.Response, body []byte) {
+	exchange.Status = fmt.Sprint(answer.StatusCode)
+	exchange.Header = map[string][]string{}
+	for _, name := range []string{"apns-id", "apns-unique-id"} {
+		if value := answer.Header.Get(name); value != "" {
+			exchange.Header[name] = []string{value}
+		}
+	}
+	body = body[:min(len(body), channels.ExcerptBytes)]
+	exchange.Excerpt = strings.ToValidUTF8(string(body), "")
+}
