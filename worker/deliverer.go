@@ -9,6 +9,7 @@ import (
 	"go.uber.org/zap"
 
 	"tocsin/channels"
+	"tocsin/pace"
 	"tocsin/prefs"
 	"tocsin/queue"
 	"tocsin/schema"
@@ -27,7 +28,9 @@ type Deliverer struct {
 	Spec    channels.Spec
 	Targets targets
 	Policy  Policy
-	Slots   int // attempts at a time
+	Pacer   *pace.Pacer // used where Spec.Rate is set
+	Notices publisher   // to owners of targets that are switched off; nil where there is no email
+	Slots   int         // attempts at a time
 	Log     *zap.Logger
 }
 
@@ -47,19 +50,40 @@ func (dl *Deliverer) Deliver(stop, ctx context.Context, d schema.Delivery) queue
 		log.Info("suppressed", zap.String("reason", resolution.Suppressed))
 		return queue.Done()
 	}
-	began := time.Now()
-	if err := dl.attempt(ctx, d, targetOf(d, resolution)); err != nil {
-		if ctx.Err() != nil {
-			return queue.HandBack()
-		}
-		failure := channels.FailureOf(err)
-		if failure.Kind == channels.Gone {
-			dl.switchOff(stop, log, d, failure, began)
-		}
-		return dl.failed(log, d, failure)
+	turn, err := dl.takeTurn(stop, ctx, d, resolution)
+	switch {
+	case err != nil && (stop.Err() != nil || ctx.Err() != nil):
+		return queue.HandBack()
+	case err != nil:
+		return dl.failed(log, d, channels.Failure{Err: err})
+	case turn.verdict.Answer == pace.Told:
+		log.Info("delivered in another message", zap.String("by", turn.verdict.By))
+		return queue.Done()
+	case turn.verdict.Answer == pace.Wait:
+		d.Due = time.Now().Add(turn.verdict.Wait) // no attempt is counted
+		return queue.Park(d)
 	}
-	log.Info("delivered", zap.Int("attempt", d.Attempts+1), zap.Duration("took", time.Since(began)))
-	return queue.Done()
+	return dl.send(stop, ctx, log, d, targetOf(d, resolution), turn)
+}
+
+// send makes the attempt and acts on its answer.
+func (dl *Deliverer) send(stop, ctx context.Context, log *zap.Logger, d schema.Delivery, to channels.Target, t turn) queue.Outcome {
+	began := time.Now()
+	err := dl.attempt(ctx, d, to, t)
+	if err == nil {
+		dl.told(stop, d, t)
+		log.Info("delivered", zap.Int("attempt", d.Attempts+1), zap.Duration("took", time.Since(began)))
+		return queue.Done()
+	}
+	if ctx.Err() != nil {
+		return queue.HandBack()
+	}
+	failure := channels.FailureOf(err)
+	dl.leaveAlone(stop, t, failure.Wait)
+	if failure.Kind == channels.Gone {
+		dl.switchOff(stop, log, d, failure, began)
+	}
+	return dl.failed(log, d, failure)
 }
 
 func (dl *Deliverer) resolve(stop, ctx context.Context, d schema.Delivery) (resolution prefs.Resolution, err error) {
@@ -76,7 +100,7 @@ func targetOf(d schema.Delivery, r prefs.Resolution) channels.Target {
 
 // attempt sends once, within the channel's time, and turns a panic into the
 // failure of this one delivery.
-func (dl *Deliverer) attempt(ctx context.Context, d schema.Delivery, to channels.Target) (err error) {
+func (dl *Deliverer) attempt(ctx context.Context, d schema.Delivery, to channels.Target, t turn) (err error) {
 	defer func() {
 		if cause := recover(); cause != nil {
 			dl.Log.Error("channel panicked", zap.String("delivery", d.ID()),
@@ -86,7 +110,7 @@ func (dl *Deliverer) attempt(ctx context.Context, d schema.Delivery, to channels
 	}()
 	ctx, cancel := context.WithTimeout(ctx, dl.Spec.Timeout)
 	defer cancel()
-	return dl.Channel.Send(ctx, d, to)
+	return dl.speak(ctx, d, to, t)
 }
 
 // switchOff ends a target that is no more, unless its owner has saved it anew
@@ -96,21 +120,30 @@ func (dl *Deliverer) switchOff(stop context.Context, log *zap.Logger, d schema.D
 	if ended.IsZero() {
 		ended = began
 	}
-	err := patiently(stop, log, "switch a target off", func() error {
+	did := false
+	err := patiently(stop, log, "switch a target off", func() (err error) {
 		target := prefs.TargetRef{Channel: d.Channel, ID: d.Target}
-		_, err := dl.Targets.SwitchOff(context.WithoutCancel(stop), d.User, target, f.Error(), ended)
+		did, err = dl.Targets.SwitchOff(context.WithoutCancel(stop), d.User, target, f.Error(), ended)
 		return err
 	})
 	if err != nil { // the next delivery to it will learn the same and try again
 		log.Warn("target is still on", zap.Error(err))
+	}
+	if did {
+		dl.tellOwner(stop, log, d, f)
 	}
 }
 
 // failed counts the attempt and decides between another one and a dead letter.
 func (dl *Deliverer) failed(log *zap.Logger, d schema.Delivery, f channels.Failure) queue.Outcome {
 	now := time.Now()
-	d.Attempts++
+	if f.Kind != channels.Misconfigured {
+		d.Attempts++
+	}
 	d.Last = schema.Attempt{At: now, Status: f.Status, Reason: f.Error()}
+	if d.Planned.After(now) { // by a clock that was wrong; its retry window would never end
+		d.Planned = now
+	}
 	log = log.With(zap.Int("attempt", d.Attempts), zap.String("status", f.Status), zap.String("reason", f.Error()))
 	switch f.Kind {
 	case channels.Permanent:
@@ -119,8 +152,11 @@ func (dl *Deliverer) failed(log *zap.Logger, d schema.Delivery, f channels.Failu
 	case channels.Gone:
 		log.Warn("dead; its target is no more")
 		return queue.Bury(d, queue.Death{Cause: queue.Gone, Reason: f.Error()})
+	case channels.Misconfigured:
+		log.Error("this installation cannot deliver by the channel; waiting for its operator")
+		f.Wait = max(f.Wait, misconfiguredWait)
 	}
-	due, worthwhile := dl.Policy.Within(dl.Spec.Window).Next(d.ID(), d.Attempts, d.Planned, now, f.Wait)
+	due, worthwhile := dl.Policy.Within(dl.Spec.Window).Next(d.ID(), max(d.Attempts, 1), d.Planned, now, f.Wait)
 	if !worthwhile {
 		log.Warn("dead; its retry window is over")
 		return queue.Bury(d, queue.Death{Cause: queue.Exhausted, Reason: f.Error()})
@@ -129,3 +165,7 @@ func (dl *Deliverer) failed(log *zap.Logger, d schema.Delivery, f channels.Failu
 	log.Info("failed; will be tried again", zap.Time("due", due))
 	return queue.Park(d)
 }
+
+// misconfiguredWait is how soon a delivery that the installation itself held up
+// is tried again: an operator who has mended it does not want to wait longer.
+const misconfiguredWait = time.Minute

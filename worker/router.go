@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"iter"
 	"runtime/debug"
+	"slices"
 	"time"
 
 	"go.uber.org/zap"
@@ -50,8 +51,9 @@ func (r *Router) Route(stop, ctx context.Context, published queue.PublishedEvent
 		r.Log.Warn("event refused", zap.Uint64("sequence", published.Sequence), zap.Error(err))
 		return queue.BuryEvent(deathOf(err))
 	}
+	stored := progress{}
 	err = patiently(stop, r.Log, "route an event", func() error {
-		return r.fanOut(ctx, event, published.Sequence)
+		return r.fanOut(ctx, event, published.Sequence, stored)
 	})
 	switch {
 	case err == nil:
@@ -84,7 +86,12 @@ func deathOf(err error) queue.Death {
 	return death
 }
 
-func (r *Router) fanOut(ctx context.Context, event schema.Event, sequence uint64) error {
+// progress holds the deliveries of an event that are known to be stored, by id:
+// a server that was killed remembers no ids of those that have left its queue
+// since, and would store them once more.
+type progress map[string]bool
+
+func (r *Router) fanOut(ctx context.Context, event schema.Event, sequence uint64, stored progress) error {
 	claim, err := r.Claims.Claim(ctx, event, sequence)
 	if err != nil {
 		return fmt.Errorf("claim event: %w", err)
@@ -99,9 +106,13 @@ func (r *Router) fanOut(ctx context.Context, event schema.Event, sequence uint64
 			return fmt.Errorf("read the members of %s: %w", event.Account, err)
 		}
 		r.logUnreadable(recipients)
-		deliveries := prefs.Plan(event, recipients, r.Offered, planned)
+		deliveries := slices.DeleteFunc(prefs.Plan(event, recipients, r.Offered, planned),
+			func(d schema.Delivery) bool { return stored[d.ID()] })
 		if err := r.Deliveries.PublishDeliveries(ctx, deliveries); err != nil {
 			return err
+		}
+		for _, d := range deliveries {
+			stored[d.ID()] = true
 		}
 	}
 	return r.Claims.MarkRouted(ctx, event, sequence)

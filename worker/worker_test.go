@@ -126,8 +126,8 @@ func (f *fleet) start(policy worker.Policy, log *zap.Logger) {
 			Offered: []string{"webhook"}, Log: log,
 		},
 		Deliverers: []*worker.Deliverer{{
-			Channel: f.far, Spec: channels.Spec{Name: "webhook", Timeout: 10 * time.Second},
-			Targets: f.store, Policy: policy, Slots: 16, Log: log,
+			Channel: f.far, Spec: channels.Spec{Name: "webhook", Label: "Webhook", Timeout: 10 * time.Second},
+			Targets: f.store, Notices: f.queue, Policy: policy, Slots: 16, Log: log,
 		}},
 	}
 	ctx, cancel := context.WithCancel(f.t.Context())
@@ -306,6 +306,38 @@ func TestGoneTargetIsSwitchedOffUnlessSavedSince(t *testing.T) {
 		require.NoError(t, err)
 		return len(targets) == 1 && targets[0].Off
 	}, 20*time.Second, 10*time.Millisecond)
+	notice := f.queued("tocsin.deliveries.email")
+	require.Equal(t, []string{schema.ChannelOff}, notice.Header["ce-type"])
+	require.JSONEq(t, `{"channel":"Webhook","reason":"endpoint answered 410 Gone"}`, string(notice.Data))
+}
+
+// queued waits for the message on a subject that no worker takes.
+func (f *fleet) queued(subject string) *jetstream.RawStreamMsg {
+	f.t.Helper()
+	stream, err := servertest.JetStream(f.t, f.nats.URL()).Stream(f.t.Context(), queue.DeliveryStream)
+	require.NoError(f.t, err)
+	var msg *jetstream.RawStreamMsg
+	require.Eventually(f.t, func() bool {
+		msg, err = stream.GetLastMsgForSubject(f.t.Context(), subject)
+		return err == nil
+	}, 20*time.Second, 10*time.Millisecond)
+	return msg
+}
+
+func TestMisconfiguredInstallationSpendsNoAttempt(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t, quick())
+	f.far.answers(refuses(&channels.Failure{Kind: channels.Misconfigured, Status: "535", Err: errors.New("TOCSIN_SMTP_URL: wrong password")}))
+	f.publish("e1")
+	require.Zero(t, f.next().Attempts)
+	js := servertest.JetStream(t, f.nats.URL())
+	require.Eventually(t, func() bool { return servertest.Messages(t, js, queue.RetryStream) == 1 }, 20*time.Second, 10*time.Millisecond)
+	stream, err := js.Stream(t.Context(), queue.RetryStream)
+	require.NoError(t, err)
+	parked, err := stream.GetLastMsgForSubject(t.Context(), "tocsin.retries.>")
+	require.NoError(t, err)
+	require.Empty(t, parked.Header.Get("Tocsin-Attempts"))
+	require.NotEmpty(t, parked.Header.Get("Tocsin-Due"))
 }
 
 func TestPanicHurtsOneDeliveryOnly(t *testing.T) {
