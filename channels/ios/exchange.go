@@ -13,7 +13,7 @@ import (
 // RoundTrip sends one push over a connection that has room for it, and reads
 // the whole answer.
 func (p *pool) RoundTrip(r *http.Request) (*http.Response, error) {
-	c, err := p.enter(r.Context())
+	c, err := p.enterAlive(r.Context())
 	if err != nil {
 		return nil, fmt.Errorf("wait for a connection: %w", err)
 	}
@@ -31,6 +31,21 @@ func (p *pool) RoundTrip(r *http.Request) (*http.Response, error) {
 		note(exchange, answer, body)
 	}
 	return answer, nil
+}
+
+// enterAlive passes over connections that have died since they were last looked
+// at: nothing has been sent on them yet.
+func (p *pool) enterAlive(ctx context.Context) (*conn, error) {
+	for {
+		c, err := p.enter(ctx)
+		if err != nil || c.client.Err() == nil {
+			return c, err
+		}
+		p.mu.Lock()
+		p.retire(c)
+		p.mu.Unlock()
+		p.leave(c, false)
+	}
 }
 
 func (p *pool) exchange(c *conn, r *http.Request) (*http.Response, []byte, error) {

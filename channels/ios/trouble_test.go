@@ -146,7 +146,7 @@ func TestHalfOpenConnection(t *testing.T) {
 	t.Parallel()
 	server, log := startAPNs(t, farend.APNsOptions{})
 	c := open(t, configFor(t, server))
-	poolOf(c).settings.SendPingTimeout, poolOf(c).settings.PingTimeout = 50*time.Millisecond, 50*time.Millisecond
+	poolOf(c).settings.SendPingTimeout, poolOf(c).settings.PingTimeout = 100*time.Millisecond, 500*time.Millisecond
 	require.NoError(t, c.Send(t.Context(), delivery("job.fail", "1"), target()))
 	server.Mute()
 	err := c.Send(t.Context(), delivery("job.fail", "2"), target())
