@@ -13,8 +13,9 @@ run: build
 build:
 	CGO_ENABLED=0 $(GO) build -trimpath -o bin/tocsin ./cmd/tocsin
 
-# The tests use a real redis-server, and a publisher in another language.
-test: needs-redis-server needs-python3
+# The tests use a real redis-server, a real mail server, and a publisher in
+# another language.
+test: needs-redis-server needs-exim4 needs-python3
 	$(GO) test -race -timeout 10m ./...
 
 check:
@@ -29,10 +30,11 @@ image:
 clean:
 	rm -rf bin
 
-# needs-X installs the Debian package X unless a program of that name is there.
+# needs-X installs the program X with its Debian package unless it is there.
+package-exim4 := exim4-daemon-light
 needs-%:
-	@command -v $* >/dev/null || { \
+	@PATH="$$PATH:/usr/sbin" command -v $* >/dev/null || { \
 		echo "installing $*"; \
 		as_root=$$([ "$$(id -u)" = 0 ] || echo sudo); \
-		$$as_root apt-get update -q && DEBIAN_FRONTEND=noninteractive $$as_root apt-get install -qy --no-install-recommends $*; \
+		$$as_root apt-get update -q && DEBIAN_FRONTEND=noninteractive $$as_root apt-get install -qy --no-install-recommends $(or $(package-$*),$*); \
 	}

@@ -3,6 +3,7 @@ package channels
 import (
 	"cmp"
 	"net/url"
+	"strings"
 	"time"
 
 	"tocsin/schema"
@@ -20,6 +21,7 @@ type Notice struct {
 	Link     string // absolute http or https URL, or empty
 
 	Thread      string // same for all events of one resource: server.backon follows server.stopped
+	Incident    string // same for all events of one deployment, where the event tells which; else as Thread
 	StackThread string // same for all events of one stack, as far as the event tells
 }
 
@@ -35,10 +37,17 @@ func (f Fact) In(place *time.Location) string {
 	if f.Time.IsZero() {
 		return f.Value
 	}
-	return f.Time.In(place).Format(timeLayout)
+	return clock(f.Time.In(place))
 }
 
-const timeLayout = "2 Jan 2006, 15:04:05 MST"
+// clock names the zone; where it has no letters, it says from what it counts.
+func clock(t time.Time) string {
+	layout := "2 Jan 2006, 15:04:05 MST"
+	if zone, _ := t.Zone(); strings.HasPrefix(zone, "+") || strings.HasPrefix(zone, "-") {
+		layout = "2 Jan 2006, 15:04:05 UTC-07:00"
+	}
+	return t.Format(layout)
+}
 
 // Describe puts an event in words. It takes whatever the platform put in the
 // data: what is missing or malformed is left out.
@@ -48,14 +57,24 @@ func Describe(e schema.Event) Notice {
 	d.group = kind.Group
 	return Notice{
 		Title:       clean(d.title(), longestValue),
-		Outcome:     kind.Outcome,
+		Outcome:     outcomeOf(e.Type),
 		Resource:    d.resource(),
 		Stack:       d.stack(),
 		Facts:       d.facts(),
 		Link:        webLink(e.Link),
 		Thread:      e.Resource(),
+		Incident:    d.incident(),
 		StackThread: d.stackThread(),
 	}
+}
+
+// outcomeOf a notice of ours is bad: somebody has to act.
+func outcomeOf(typeName string) schema.Outcome {
+	if typeName == schema.ChannelOff {
+		return schema.Bad
+	}
+	kind, _ := schema.TypeNamed(typeName)
+	return kind.Outcome
 }
 
 type describer struct {
@@ -119,6 +138,18 @@ func (d describer) stackThread() string {
 	}
 	return d.event.Resource()
 }
+
+// incident tells deployments of one stack apart by their start, which is all
+// that their events have in common. An outage has no such mark.
+func (d describer) incident() string {
+	started := d.deploy().moment("started_at")
+	if d.group != "stack" || started.IsZero() {
+		return d.event.Resource()
+	}
+	return d.event.Resource() + "/" + started.UTC().Format(time.RFC3339Nano)
+}
+
+func (d describer) deploy() fields { return d.data.child("deploy_context") }
 
 func webLink(published string) string {
 	u, err := url.Parse(published)

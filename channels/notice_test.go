@@ -54,6 +54,7 @@ func TestDescribeTitles(t *testing.T) {
 		{"server.backon", schema.Event{}, ``, "Server is back"},
 		{"process.down", schema.Event{}, `[]`, "Process is down"},
 		{"backup.failed", schema.Event{}, `{"name":"nightly"}`, "backup.failed: nightly"},
+		{schema.ChannelOff, schema.Event{}, `{"channel":"iOS","name":"Ada's phone"}`, "iOS was switched off for Ada's phone"},
 		{"", schema.Event{}, `null`, "Event"},
 		{"job.fail", schema.Event{}, `{"name":" \n\t ","uid":42}`, "Job 42 failed"},
 	} {
@@ -70,24 +71,38 @@ func TestDescribeFacts(t *testing.T) {
 		want       map[string]string
 	}{
 		{"stack.redeploy.fail", redeployed, map[string]string{
-			"Stack": "Ledger", "Environment": "production", "Branch": "main",
-			"Status": "Deployment failed", "Health": "Healthy", "Triggered by": "ops@example.com",
-			"Started": "6 Jul 2025, 23:58:00 UTC", "Finished": "7 Jul 2025, 00:00:00 UTC",
+			"Environment": "production", "Branch": "main", "Triggered by": "ops@example.com",
+			"Finished": "7 Jul 2025, 00:00:00 UTC", "Took": "2 min",
 		}},
-		{"stack.provision.ok", `{"name":"Ledger","framework":"skycap","status":1,"health":77}`, map[string]string{
-			"Stack": "Ledger", "Status": "Built successfully", "Health": "77", "Time": "7 Jul 2025, 00:00:05 UTC",
+		{"stack.redeploy.ok", `{"name":"Ledger","health":2}`, map[string]string{
+			"Health": "Impaired", "When": "7 Jul 2025, 00:00:05 UTC",
 		}},
-		{"job.fail", `{"name":"nightly","cron":"0 2 * * *","status":3,"params":{"command":"/bin/export --password=hunter2"}}`, map[string]string{
-			"Schedule": "0 2 * * *", "Status": "Failed", "Time": "7 Jul 2025, 00:00:05 UTC",
+		{"stack.provision.fail", `{"name":"Ledger","status":2,"health":4}`, map[string]string{
+			"When": "7 Jul 2025, 00:00:05 UTC",
 		}},
-		{"job.fail", `{"name":"nightly","status":"active"}`, map[string]string{
-			"Status": "active", "Time": "7 Jul 2025, 00:00:05 UTC",
+		{"stack.redeploy.hook.fail", `{"name":"Ledger","status":1,"health":3}`, map[string]string{
+			"When": "7 Jul 2025, 00:00:05 UTC",
+		}},
+		{"stack.deploy.started", `{"name":"Ledger","status":6,"deploy_context":{"started_at":"2025-07-07T00:00:00Z"}}`, map[string]string{
+			"Started": "7 Jul 2025, 00:00:00 UTC",
+		}},
+		{"stack.redeploy.ok", `{"name":"Ledger","deploy_context":{"started_at":"2025-07-07T00:00:00Z","finished_at":"2025-07-06T00:00:00Z"}}`, map[string]string{
+			"Finished": "6 Jul 2025, 00:00:00 UTC",
+		}},
+		{"job.fail", `{"name":"nightly","cron":"0 2 * * *","status":3,"stack_name":"Ledger","params":{"command":"/bin/export --password=hunter2"}}`, map[string]string{
+			"Stack": "Ledger", "Schedule": "0 2 * * *", "When": "7 Jul 2025, 00:00:05 UTC",
 		}},
 		{"process.down", `{"process_name":"sidekiq","server":{"name":"web-1"},"status":1}`, map[string]string{
-			"Server": "web-1", "Time": "7 Jul 2025, 00:00:05 UTC",
+			"When": "7 Jul 2025, 00:00:05 UTC",
 		}},
-		{"server.stopped", `{"status":1,"server":"srv-1","region":"eu-1","health_state":4,"ssh_private_key":"PEM"}`, map[string]string{
-			"Region": "eu-1", "Health": "Failed", "Time": "7 Jul 2025, 00:00:05 UTC",
+		{"server.stopped", `{"status":1,"server":"srv-1","ext_ipv4":"203.0.113.7","region":"eu-1","health_state":4,"ssh_private_key":"PEM"}`, map[string]string{
+			"Address": "203.0.113.7", "Region": "eu-1", "When": "7 Jul 2025, 00:00:05 UTC",
+		}},
+		{"backup.failed", `{"name":"nightly","environment":"production","git_branch":"main"}`, map[string]string{
+			"Environment": "production", "Branch": "main", "When": "7 Jul 2025, 00:00:05 UTC",
+		}},
+		{schema.ChannelOff, `{"channel":"Webhook","reason":"it answers 410"}`, map[string]string{
+			"Reason": "it answers 410", "When": "7 Jul 2025, 00:00:05 UTC",
 		}},
 	} {
 		got := map[string]string{}
@@ -101,6 +116,9 @@ func TestDescribeFacts(t *testing.T) {
 func TestFactInOtherPlace(t *testing.T) {
 	t.Parallel()
 	tokyo := time.FixedZone("JST", 9*60*60)
+	saoPaulo, err := time.LoadLocation("America/Sao_Paulo") // has no letters
+	require.NoError(t, err)
+	require.Equal(t, "6 Jul 2025, 21:00:05 UTC-03:00", channels.Fact{Value: "in UTC", Time: moment}.In(saoPaulo))
 	require.Equal(t, "7 Jul 2025, 09:00:05 JST", channels.Fact{Label: "Time", Value: "in UTC", Time: moment}.In(tokyo))
 	require.Equal(t, "main", channels.Fact{Label: "Branch", Value: "main"}.In(tokyo))
 }
@@ -137,6 +155,31 @@ func TestDescribeThreads(t *testing.T) {
 	require.Equal(t, "Ledger", back.Stack)
 	require.Equal(t, schema.Good, back.Outcome)
 	require.Equal(t, schema.Bad, stopped.Outcome)
+}
+
+func TestDescribeIncidents(t *testing.T) {
+	t.Parallel()
+	of := func(kind, data string) string {
+		return channels.Describe(schema.Event{Type: kind, Data: json.RawMessage(data)}).Incident
+	}
+	started := of("stack.deploy.started", `{"uid":"a","deploy_context":{"started_at":"2025-07-07T00:00:00Z"}}`)
+	ended := of("stack.redeploy.ok", `{"uid":"a","deploy_context":{"started_at":"2025-07-07 00:00:00 UTC","finished_at":"2025-07-07T00:03:00Z"}}`)
+	next := of("stack.deploy.started", `{"uid":"a","deploy_context":{"started_at":"2025-07-08T00:00:00Z"}}`)
+	require.Equal(t, started, ended, "one deployment")
+	require.NotEqual(t, started, next, "two deployments")
+	require.Equal(t, of("server.stopped", `{"server":"s"}`), of("server.backon", `{"server":"s"}`), "an outage and its end")
+}
+
+func TestDescribeSpans(t *testing.T) {
+	t.Parallel()
+	for finished, want := range map[string]string{
+		"2025-07-07T00:00:00Z": "0 s", "2025-07-07T00:00:45.6Z": "46 s", "2025-07-07T00:03:34Z": "3 min 34 s",
+		"2025-07-07T02:05:09Z": "2 h 5 min", "2025-07-09T03:00:00Z": "2 d 3 h",
+	} {
+		facts := channels.Describe(schema.Event{Type: "stack.redeploy.ok", Data: json.RawMessage(
+			`{"deploy_context":{"started_at":"2025-07-07T00:00:00Z","finished_at":"` + finished + `"}}`)}).Facts
+		require.Contains(t, facts, channels.Fact{Label: "Took", Value: want})
+	}
 }
 
 // Whoever names a stack or a job must not be able to break out of a line, turn

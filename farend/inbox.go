@@ -1,6 +1,7 @@
 package farend
 
 import (
+	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -62,7 +63,7 @@ func NewInbox(log *Log) (*Inbox, error) {
 
 // NewInboxWith starts a mail server.
 func NewInboxWith(received *Log, options InboxOptions) (*Inbox, error) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	listener, err := new(net.ListenConfig).Listen(context.Background(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, fmt.Errorf("listen for mail: %w", err)
 	}

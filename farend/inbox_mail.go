@@ -11,8 +11,11 @@ import (
 	"mime/quotedprintable"
 	"net/mail"
 	"net/textproto"
+	"net/url"
 	"regexp"
+	"slices"
 	"strings"
+	"unicode"
 )
 
 var messageIDPattern = regexp.MustCompile(`^<([^<>@\s]+)@[^<>@\s]+>$`)
@@ -70,6 +73,14 @@ func checkHeader(header mail.Header) error {
 			return badMail("%d fields named %s", n, once)
 		}
 	}
+	for _, atMostOnce := range [...]string{"In-Reply-To", "References", "Auto-Submitted", "List-Id", "List-Unsubscribe", "List-Unsubscribe-Post", "Feedback-Id"} {
+		if n := len(header[atMostOnce]); n > 1 {
+			return badMail("%d fields named %s", n, atMostOnce)
+		}
+	}
+	if err := checkUnsubscribe(header); err != nil {
+		return err
+	}
 	if _, err := header.Date(); err != nil {
 		return badMail("date: %v", err)
 	}
@@ -81,6 +92,46 @@ func checkHeader(header mail.Header) error {
 	for _, id := range append(strings.Fields(header.Get("References")), header.Get("Message-Id")) {
 		if !messageIDPattern.MatchString(id) {
 			return badMail("message id")
+		}
+	}
+	return nil
+}
+
+var (
+	unsubscribePattern = regexp.MustCompile(`^<(https?://[^<>\s]+)>$`)
+	signedPattern      = regexp.MustCompile(`(?i)[;\s]h=([^;]*)`)
+)
+
+// checkUnsubscribe holds to RFC 8058 sections 3.1 and 4: both fields or none, an
+// HTTPS link (also HTTP to this machine, for developers), and both covered by
+// the DKIM signature, if there is one.
+func checkUnsubscribe(header mail.Header) error {
+	link, post := header.Get("List-Unsubscribe"), header.Get("List-Unsubscribe-Post")
+	if link == "" && post == "" {
+		return nil
+	}
+	if post != "List-Unsubscribe=One-Click" {
+		return badMail("List-Unsubscribe-Post")
+	}
+	found := unsubscribePattern.FindStringSubmatch(link)
+	if found == nil {
+		return badMail("List-Unsubscribe")
+	}
+	if u, err := url.Parse(found[1]); err != nil || u.Scheme != "https" && u.Hostname() != "localhost" && u.Hostname() != "127.0.0.1" {
+		return badMail("List-Unsubscribe is not https")
+	}
+	signature := header.Get("Dkim-Signature")
+	if signature == "" {
+		return nil
+	}
+	signed := signedPattern.FindStringSubmatch(signature)
+	if signed == nil {
+		return badMail("DKIM-Signature without h=")
+	}
+	for _, name := range [...]string{"list-unsubscribe", "list-unsubscribe-post"} {
+		names := strings.FieldsFunc(strings.ToLower(signed[1]), func(r rune) bool { return r == ':' || unicode.IsSpace(r) })
+		if !slices.Contains(names, name) {
+			return badMail("%s is not signed", name)
 		}
 	}
 	return nil

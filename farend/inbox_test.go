@@ -18,6 +18,8 @@ const goodMail = "From: Tocsin <notify@example.com>\r\nTo: ada@example.com\r\nSu
 	"--b\r\nContent-Type: text/plain\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\nf=C3=BCr\r\n" +
 	"--b\r\nContent-Type: text/html\r\nContent-Transfer-Encoding: base64\r\n\r\nPGI+eDwvYj4=\r\n--b--\r\n"
 
+const oneClick = "List-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n"
+
 // deliver sends a mail as it stands; net/smtp would mend its line ends.
 func deliver(t *testing.T, inbox *farend.Inbox, to, raw string) error {
 	t.Helper()
@@ -82,6 +84,11 @@ func TestInboxRefusesWhatIsNoMail(t *testing.T) {
 		"bad base64":     strings.Replace(goodMail, "PGI+eDwvYj4=", "!", 1),
 		"no colon":       "nonsense\r\n" + goodMail,
 		"empty":          "",
+		"link alone":     "List-Unsubscribe: <https://e.example/x>\r\n" + goodMail,
+		"click alone":    oneClick + goodMail,
+		"link in clear":  "List-Unsubscribe: <http://e.example/x>\r\n" + oneClick + goodMail,
+		"link unsigned":  "DKIM-Signature: v=1; h=From:List-Unsubscribe; b=x\r\nList-Unsubscribe: <https://e.example/x>\r\n" + oneClick + goodMail,
+		"two links":      "List-Unsubscribe: <https://e.example/x>\r\nList-Unsubscribe: <https://e.example/x>\r\n" + oneClick + goodMail,
 	} {
 		require.NotEqual(t, goodMail, raw, name)
 		err := deliver(t, inbox, "ada@example.com", raw)
@@ -90,6 +97,20 @@ func TestInboxRefusesWhatIsNoMail(t *testing.T) {
 	received, _ := log.Since(0)
 	for _, got := range received {
 		require.Equal(t, "554 5.6.0", got.Status)
+	}
+}
+
+func TestInboxTakesLinks(t *testing.T) {
+	t.Parallel()
+	inbox, err := farend.NewInbox(&farend.Log{})
+	require.NoError(t, err)
+	defer func() { require.NoError(t, inbox.Close()) }()
+	for _, fields := range []string{
+		"List-Unsubscribe: <https://e.example/x>\r\n",
+		"List-Unsubscribe: <http://127.0.0.1:8080/x>\r\n",
+		"DKIM-Signature: v=1; h=From:List-Unsubscribe:\r\n List-Unsubscribe-Post; b=x\r\nList-Unsubscribe: <https://e.example/x>\r\n",
+	} {
+		require.NoError(t, deliver(t, inbox, "ada@example.com", fields+oneClick+goodMail))
 	}
 }
 

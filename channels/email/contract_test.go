@@ -14,9 +14,9 @@ func TestContract(t *testing.T) {
 	inbox, log := startInbox(t, farend.InboxOptions{})
 	released := make(chan struct{})
 	t.Cleanup(func() { close(released) })
-	refuse := func(code, class int, text string) func() {
+	refuse := func(code, class int, text string) func() { // X.6.0: the content
 		return func() {
-			inbox.Answer(onceAtRCPT(func() error { return farend.SMTPAnswer(code, [3]int{class, 1, 1}, text) }))
+			inbox.Answer(onceAtRCPT(func() error { return farend.SMTPAnswer(code, [3]int{class, 6, 0}, text) }))
 		}
 	}
 	channeltest.Run(t, channeltest.Subject{

@@ -1,14 +1,23 @@
 // Package email brings notifications by SMTP: one mail for one person about
-// one event, with a thread for each resource.
+// one event, with a thread for each resource and each of its deployments.
+//
+// A mail is delivered when the server has answered the end of its text with
+// 2xx. Connections are kept for the next mail, and at most 16 are open. If a
+// server names PIPELINING (RFC 2920), a mail costs two round trips, else four.
+//
+// A connection that breaks after the end of the text and before the answer
+// leaves open whether the server has the mail (RFC 5321 section 4.5.3.2.6).
+// Such an attempt counts as a temporary failure, so the mail may arrive twice,
+// never not at all; it has the same Message-ID then, by which mail programs
+// fold duplicates. All that breaks earlier is safe to repeat.
+//
+// What a refusal means is decided in failure.go. Bounces that arrive later, as
+// mails to the sender's address, are not read.
 package email
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
-	"net/mail"
-	"strings"
 	"time"
 
 	"tocsin/channels"
@@ -36,58 +45,6 @@ func Spec() channels.Spec {
 	}
 }
 
-// settings are a target's, as saved; without an address the person's counts.
-type settings struct {
-	Address string `json:"address"`
-}
-
-func check(saved json.RawMessage) error {
-	address, err := addressIn(saved)
-	if err != nil || address == "" {
-		return err
-	}
-	return checkAddress(address)
-}
-
-func addressIn(saved json.RawMessage) (string, error) {
-	if len(saved) == 0 {
-		return "", nil
-	}
-	var s settings
-	if json.Unmarshal(saved, &s) != nil {
-		return "", errors.New("the email settings are not an object with an address")
-	}
-	return strings.TrimSpace(s.Address), nil
-}
-
-// checkAddress takes what needs no quoting anywhere, so that an address is
-// written in headers and commands as it stands. Lengths: RFC 5321 section 4.5.3.1.
-func checkAddress(address string) error {
-	parsed, err := mail.ParseAddress(address)
-	if err != nil || parsed.Name != "" || parsed.Address != address {
-		return errors.New("this is not an email address")
-	}
-	if local := address[:strings.LastIndexByte(address, '@')]; len(local) > 64 || len(address) > 254 {
-		return errors.New("this email address is too long")
-	}
-	return nil
-}
-
-// recipient is where mails to a target go.
-func recipient(to channels.Target) (string, error) {
-	address, err := addressIn(to.Settings)
-	if err != nil {
-		return "", err
-	}
-	if address == "" {
-		address = to.Person.Email
-	}
-	if address == "" {
-		return "", errors.New("the user has no email address")
-	}
-	return address, checkAddress(address)
-}
-
 // channel sends mails through one server.
 type channel struct {
 	server server
@@ -95,25 +52,53 @@ type channel struct {
 	pool   *pool
 }
 
-// Send makes one attempt to hand the mail to the server. Once the server has
-// taken it, it is delivered, whatever becomes of the connection.
+// Send makes one attempt to hand the mail to the server.
 func (c *channel) Send(ctx context.Context, d schema.Delivery, to channels.Target) error {
+	started := time.Now()
 	address, err := recipient(to)
 	if err != nil {
 		return &channels.Failure{Kind: channels.Permanent, Err: fmt.Errorf("address the mail: %w", err)}
 	}
-	message, err := c.writer.write(d, to.Person, address)
+	text, err := c.writer.write(d, to.Person, address)
 	if err != nil {
-		return &channels.Failure{Kind: channels.Permanent, Err: fmt.Errorf("write the mail: %w", redacted(err, address))}
+		return &channels.Failure{Kind: channels.Permanent, Err: fmt.Errorf("write the mail: %w", redacted(err.Error(), address))}
 	}
-	s, err := c.pool.take(ctx)
+	said, err := c.hand(ctx, letter{from: c.writer.from.Address, to: address, text: text})
+	note(ctx, said, err, address)
 	if err != nil {
-		return c.server.failedToConnect(ctx, err)
+		return c.server.failure(ctx, err, address, started)
 	}
-	err = s.send(ctx, message)
-	c.pool.give(s)
-	if err == nil || message.IsDelivered() {
-		return nil
+	return nil
+}
+
+// hand takes another session if one that was kept turns out to be closed: the
+// server has answered nothing about the mail then.
+func (c *channel) hand(ctx context.Context, l letter) (reply, error) {
+	for {
+		s, err := c.pool.take(ctx)
+		if err != nil {
+			return reply{}, &unopened{err}
+		}
+		kept := s.sent > 0
+		said, err := s.send(ctx, l)
+		c.pool.give(s)
+		if err == nil || !kept || !isStale(err) || ctx.Err() != nil {
+			return said, err
+		}
 	}
-	return c.server.failedToSend(ctx, err, address)
+}
+
+// note tells who watches the attempt what the server said to the mail.
+func note(ctx context.Context, said reply, err error, address string) {
+	watched := channels.Observed(ctx)
+	if watched == nil {
+		return
+	}
+	if refused, ok := refusalIn(err); ok {
+		said = refused.reply
+	}
+	if said.code != 0 {
+		watched.Status = said.status()
+		watched.Excerpt = redacted(said.String(), address).Error()
+	}
 }

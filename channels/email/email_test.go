@@ -95,7 +95,7 @@ func TestDelivered(t *testing.T) {
 	require.Equal(t, `"Tocsin" <notify@tocsin.example>`, h.Get("From"))
 	require.Equal(t, `"Ada Lovelace" <`+address+`>`, h.Get("To"))
 	require.Equal(t, "auto-generated", h.Get("Auto-Submitted"))
-	require.Equal(t, "All", h.Get("X-Auto-Response-Suppress"))
+	require.Equal(t, "DR, RN, NRN, OOF, AutoReply", h.Get("X-Auto-Response-Suppress"))
 	require.Contains(t, h.Get("Content-Type"), "multipart/alternative")
 	require.Less(t, strings.Index(got.Raw, "text/plain"), strings.Index(got.Raw, "text/html"))
 	require.Empty(t, h.Get("User-Agent")+h.Get("X-Mailer"))
@@ -121,6 +121,21 @@ func TestThreads(t *testing.T) {
 	require.NotEqual(t, roots[0], roots[2], "threads are one person's own")
 	require.Equal(t, ids[0], ids[3], "a retry is the same mail")
 	require.NotEqual(t, ids[0], ids[1])
+}
+
+// A deployment is a thread of its own, from its start to its end.
+func TestThreadsOfDeployments(t *testing.T) {
+	t.Parallel()
+	root := func(kind, startedAt string) string {
+		d := delivery(kind, kind+startedAt)
+		d.Event.Data = json.RawMessage(`{"uid":"a","deploy_context":{"started_at":"` + startedAt + `"}}`)
+		text, err := linkedWriter(t).write(d, channels.Person{}, address)
+		require.NoError(t, err)
+		return header(t, farend.Received{Raw: string(text)}).Get("References")
+	}
+	started := root("stack.deploy.started", "2025-07-07T00:00:00Z")
+	require.Equal(t, started, root("stack.redeploy.fail", "2025-07-07T00:00:00Z"))
+	require.NotEqual(t, started, root("stack.deploy.started", "2025-07-08T00:00:00Z"))
 }
 
 func TestRecipient(t *testing.T) {
@@ -155,9 +170,7 @@ func TestRecipient(t *testing.T) {
 }
 
 // The inbox refuses a mail with a field too many, so that what is injected
-
 // shows as a failure or as a header.
-
 func TestNothingInjectsHeaders(t *testing.T) {
 	t.Parallel()
 	inbox, log := startInbox(t, farend.InboxOptions{})
@@ -196,7 +209,3 @@ func TestHTMLEscapes(t *testing.T) {
 	require.NotContains(t, got.HTML, "<b>")
 	require.Contains(t, got.Text, `Job <script>alert(1)</script> ü & "quotes" failed`)
 }
-
-// A server may hang at any step; the attempt ends with its context.
-
-// The mail was taken; that the connection then died is no reason to send it again.

@@ -2,14 +2,13 @@ package email
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net/textproto"
-	"regexp"
-	"strconv"
+	"slices"
 	"strings"
-
-	gomail "github.com/wneessen/go-mail"
+	"time"
 
 	"tocsin/channels"
 )
@@ -20,99 +19,132 @@ const (
 	codeAuthRequired = 530
 	codeAuthTooWeak  = 534
 	codeAuthFailed   = 535
+	codeAuthNeedsTLS = 538
+	codeTooLarge     = 552
 )
 
-// replyCode is what the server answered; 0 if it did not.
-func replyCode(err error) int {
-	if refusal, ok := errors.AsType[*gomail.SendError](err); ok {
-		return refusal.ErrorCode()
-	}
-	if reply, ok := errors.AsType[*textproto.Error](err); ok {
-		return reply.Code
-	}
-	return 0
-}
+// Enhanced status codes (RFC 3463, RFC 7372) whose meaning goes beyond that of
+// the step at which they come.
+var (
+	noSuchMailbox = []string{"5.1.1", "5.1.2", "5.1.3", "5.1.6", "5.2.1"}
+	badSender     = []string{"5.1.7", "5.1.8", "5.7.20", "5.7.21", "5.7.22", "5.7.23", "5.7.24", "5.7.25", "5.7.26"}
+	badLogin      = []string{"5.7.8", "5.7.9", "5.7.11"}
+)
 
-// failedToConnect is temporary whatever the answer: no answer before MAIL is
-// about this mail.
-func (s server) failedToConnect(ctx context.Context, err error) error {
-	failure := &channels.Failure{Err: s.interrupted(ctx, "connect to", err)}
-	if code := replyCode(err); code != 0 {
-		failure.Status = fmt.Sprint(code)
-		failure.Err = fmt.Errorf("the mail server %s refuses the session with %d", s.host, code)
-		if isAboutLogin(code) {
-			failure.Err = fmt.Errorf("TOCSIN_SMTP_URL: the mail server %s refuses the login with %d", s.host, code)
-		}
-	}
-	return failure
-}
+// cause is what a refusal is about.
+type cause int
 
-// failedToSend classifies by the reply code (RFC 5321 section 4.2.1). A
-// refusal at MAIL is about the sender or the login and not about the
-// recipient, so it is for the operator to mend, not for dead letters.
-func (s server) failedToSend(ctx context.Context, err error, address string) error {
-	refusal, ok := errors.AsType[*gomail.SendError](err)
-	if !ok || refusal.ErrorCode() == 0 {
-		return &channels.Failure{Err: s.interrupted(ctx, "send through", redacted(err, address))}
-	}
-	code := refusal.ErrorCode()
-	failure := &channels.Failure{
-		Status: strings.TrimSpace(fmt.Sprint(code, " ", refusal.EnhancedStatusCode())),
-		Err:    fmt.Errorf("the mail server %s refuses: %w", s.host, redacted(err, address)),
-	}
+const (
+	thisMoment cause = iota
+	thisMail
+	theAddress
+	theSender
+	theLogin
+	theRelay
+)
+
+// causeOf reads a refusal. All of 4xx is about the moment (RFC 5321 section
+// 4.2.1). At MAIL nothing is known of the mail but its sender. At RCPT policy
+// (5.7) is about what we may relay; some servers say so in words alone.
+func causeOf(r *refusal) cause {
+	enhanced := r.enhanced()
 	switch {
-	case isAboutLogin(code):
-		failure.Err = fmt.Errorf("TOCSIN_SMTP_URL: the mail server %s wants a login: %d", s.host, code)
-	case refusal.Reason == gomail.ErrSMTPMailFrom && code >= 500:
-		failure.Err = fmt.Errorf("TOCSIN_SMTP_FROM: %w", failure.Err)
-	case code >= 500:
+	case r.code < 500 || r.step == stepReset:
+		return thisMoment
+	case isAboutLogin(r.code) || slices.Contains(badLogin, enhanced):
+		return theLogin
+	case slices.Contains(badSender, enhanced):
+		return theSender
+	case r.step == stepSender && r.code != codeTooLarge:
+		return theSender
+	case slices.Contains(noSuchMailbox, enhanced):
+		return theAddress
+	case r.step == stepRecipient && strings.HasPrefix(enhanced, "5.7."):
+		return theRelay
+	case r.step == stepRecipient && enhanced == "" && strings.Contains(strings.ToLower(r.text), "relay"):
+		return theRelay
+	}
+	return thisMail
+}
+
+func isAboutLogin(code int) bool {
+	return slices.Contains([]int{codeAuthRequired, codeAuthTooWeak, codeAuthFailed, codeAuthNeedsTLS}, code)
+}
+
+// failure says what err means for the next attempt.
+func (s server) failure(ctx context.Context, err error, address string, started time.Time) *channels.Failure {
+	if refused, ok := refusalIn(err); ok {
+		return s.refused(refused, address, started)
+	}
+	if ended := context.Cause(ctx); ended != nil {
+		return &channels.Failure{Err: fmt.Errorf("send through the mail server %s: %w", s.host, ended)}
+	}
+	if opening, ok := errors.AsType[*unopened](err); ok {
+		return s.unopened(opening.err)
+	}
+	failure := &channels.Failure{Err: fmt.Errorf("send through the mail server %s: %w", s.host, redacted(err.Error(), address))}
+	if errors.Is(err, errNeedsUTF8) {
 		failure.Kind = channels.Permanent
 	}
 	return failure
 }
 
-// interrupted says why there was no answer: the end of ctx, if that is why the
-// connection was closed.
-func (s server) interrupted(ctx context.Context, what string, err error) error {
-	if cause := context.Cause(ctx); cause != nil {
-		err = cause
+func refusalIn(err error) (*refusal, bool) { return errors.AsType[*refusal](err) }
+
+func (s server) refused(r *refusal, address string, started time.Time) *channels.Failure {
+	said := redacted(r.String(), address)
+	failure := &channels.Failure{
+		Status: r.status(),
+		Err:    fmt.Errorf("the mail server %s refuses at %s: %w", s.host, r.step, said),
 	}
-	return fmt.Errorf("%s the mail server %s: %w", what, s.host, err)
+	switch causeOf(r) {
+	case thisMail:
+		failure.Kind = channels.Permanent
+	case theAddress:
+		failure.Kind, failure.Since = channels.Gone, started
+		failure.Err = fmt.Errorf("mail to this address bounces: %s", r.status())
+	case theSender:
+		failure.Kind = channels.Misconfigured
+		failure.Err = fmt.Errorf("TOCSIN_SMTP_FROM: the mail server %s refuses the sender: %w", s.host, said)
+	case theLogin:
+		failure.Kind = channels.Misconfigured
+		failure.Err = fmt.Errorf("TOCSIN_SMTP_URL: the mail server %s wants another login: %s", s.host, r.status())
+	case theRelay:
+		failure.Kind = channels.Misconfigured
+		failure.Err = fmt.Errorf("TOCSIN_SMTP_URL: the mail server %s does not relay for us: %w", s.host, said)
+	}
+	return failure
 }
 
-func isAboutLogin(code int) bool {
-	return code == codeAuthRequired || code == codeAuthTooWeak || code == codeAuthFailed
+// unopened is why there is no session; the server knows of no mail yet.
+type unopened struct{ err error }
+
+func (u *unopened) Error() string { return u.err.Error() }
+func (u *unopened) Unwrap() error { return u.err }
+
+// unopened blames the installation for what the server, its certificate or its
+// offers rule out, and the moment for all else. What the server says at login
+// is not repeated: it may hold the user's name.
+func (s server) unopened(err error) *channels.Failure {
+	failure := &channels.Failure{Err: fmt.Errorf("connect to the mail server %s: %w", s.host, redacted(err.Error(), ""))}
+	said, answered := errors.AsType[*textproto.Error](err)
+	_, untrusted := errors.AsType[*tls.CertificateVerificationError](err)
+	switch {
+	case answered:
+		failure.Status = reply{said.Code, said.Msg}.status()
+		failure.Err = fmt.Errorf("the mail server %s refuses the session: %s", s.host, failure.Status)
+		if isAboutLogin(said.Code) {
+			failure.Err = fmt.Errorf("the mail server %s refuses the login: %s", s.host, failure.Status)
+		}
+	case untrusted:
+		failure.Err = fmt.Errorf("%w (TOCSIN_SMTP_CA_FILE names an authority to trust)", failure.Err)
+	}
+	if answered && said.Code >= 500 || untrusted || errors.Is(err, errLogin) || lacksTLS(err) {
+		failure.Kind = channels.Misconfigured
+		failure.Err = fmt.Errorf("TOCSIN_SMTP_URL: %w", failure.Err)
+	}
+	return failure
 }
 
-var addressPattern = regexp.MustCompile(`[^\s<>]*(@|%40|[+=]40)[^\s<>]*`)
-
-const longestReply = 200
-
-// redacted is what err says without addresses: servers like to repeat them,
-// whole or only the part before the @. It does not wrap err, which has them.
-func redacted(err error, address string) error {
-	text, _, _ := strings.Cut(err.Error(), ", affected ") // the library's list of recipients
-	text = unquoted(text)
-	text = addressPattern.ReplaceAllString(text, "[address]")
-	if local, _, found := strings.Cut(address, "@"); found {
-		text = regexp.MustCompile(`(?i)(^|\W)`+regexp.QuoteMeta(local)+`(\W|$)`).ReplaceAllString(text, "${1}[address]${2}")
-	}
-	text = strings.Join(strings.Fields(text), " ")
-	if runes := []rune(text); len(runes) > longestReply {
-		text = string(runes[:longestReply]) + "…"
-	}
-	return errors.New(text)
-}
-
-// unquoted opens the quotes that net/textproto puts around what a server said.
-func unquoted(text string) string {
-	start := strings.IndexByte(text, '"')
-	if start < 0 {
-		return text
-	}
-	said, err := strconv.Unquote(text[start:])
-	if err != nil {
-		return text
-	}
-	return text[:start] + said
-}
+// lacksTLS knows the library's error by its words; it has no type of its own.
+func lacksTLS(err error) bool { return strings.Contains(err.Error(), "does not support STARTTLS") }

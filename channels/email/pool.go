@@ -7,7 +7,6 @@ import (
 	"sync"
 	"time"
 
-	gomail "github.com/wneessen/go-mail"
 	"github.com/wneessen/go-mail/smtp"
 )
 
@@ -36,19 +35,16 @@ func newPool(dial func(context.Context) (*session, error), size int) *pool {
 	return &pool{dial: dial, idleTime: idleTime, slots: make(chan struct{}, size)}
 }
 
-// take waits for a slot and gives a session that answers. Every session taken
-// must be given back.
+// take waits for a slot and gives a session, which the server may have closed
+// if it was used before. Every session taken must be given back.
 func (p *pool) take(ctx context.Context) (*session, error) {
 	select {
 	case p.slots <- struct{}{}:
 	case <-ctx.Done():
 		return nil, context.Cause(ctx)
 	}
-	for s := p.pop(); s != nil; s = p.pop() {
-		if s.guarded(ctx, s.smtp.Noop) == nil {
-			return s, nil
-		}
-		s.drop()
+	if s := p.pop(); s != nil {
+		return s, nil
 	}
 	s, err := p.dial(ctx)
 	if err != nil {
@@ -99,36 +95,25 @@ func (p *pool) expire(s *session) {
 // session is a connection to the mail server that has said hello, and whom it
 // is from.
 type session struct {
-	client *gomail.Client
-	smtp   *smtp.Client
-	raw    net.Conn // below TLS, so that closing it waits for nothing
-	broken bool     // the dialogue stands at an unknown point
-	expiry *time.Timer
-}
+	smtp      *smtp.Client
+	raw       net.Conn // below TLS, so that closing it waits for nothing
+	pipelines bool     // the server reads commands ahead (RFC 2920)
+	utf8      bool     // the server takes addresses beyond ASCII (RFC 6531)
 
-// send hands over one mail, and makes the session ready for the next.
-func (s *session) send(ctx context.Context, message *gomail.Msg) error {
-	err := s.guarded(ctx, func() error { return s.client.SendWithSMTPClient(s.smtp, message) })
-	if err == nil || s.broken {
-		return err
-	}
-	// A refusal leaves the session usable, but the library says RSET after some
-	// refusals only. No code: no answer came, so there is nobody to ask.
-	if code := replyCode(err); code == 0 || code == codeClosing || s.guarded(ctx, s.smtp.Reset) != nil {
-		s.broken = true
-	}
-	return err
+	sent       int  // mails begun
+	unfinished bool // the last one was refused: RSET before the next
+	broken     bool // the dialogue stands at an unknown point
+	expiry     *time.Timer
 }
 
 // guarded closes the connection under do when ctx ends, since the library's
 // calls take no context.
-func (s *session) guarded(ctx context.Context, do func() error) error {
+func (s *session) guarded(ctx context.Context, do func()) {
 	unguard := context.AfterFunc(ctx, s.drop)
-	err := do()
+	do()
 	if !unguard() {
 		s.broken = true
 	}
-	return err
 }
 
 func (s *session) drop() { _ = s.raw.Close() } // nothing is lost with it

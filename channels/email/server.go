@@ -12,6 +12,7 @@ import (
 	"time"
 
 	gomail "github.com/wneessen/go-mail"
+	"github.com/wneessen/go-mail/smtp"
 )
 
 // server says how to reach and use one mail server.
@@ -70,7 +71,7 @@ func (s *server) chooseTLS(asked string) error {
 		}
 		return nil
 	}
-	if asked == "" && s.isLocal() {
+	if asked == "" && isLocal(s.host) {
 		asked = "opportunistic"
 	}
 	policy, known := tlsPolicies[cmp.Or(asked, "required")]
@@ -78,7 +79,7 @@ func (s *server) chooseTLS(asked string) error {
 		return errors.New("tls= is none, opportunistic or required")
 	}
 	s.starttls = policy
-	if policy != gomail.TLSMandatory && s.username != "" && !s.isLocal() {
+	if policy != gomail.TLSMandatory && s.username != "" && !isLocal(s.host) {
 		return errors.New("a password is sent only with tls=required")
 	}
 	// TLS that may be absent protects from listeners only, so a certificate
@@ -93,11 +94,6 @@ var tlsPolicies = map[string]gomail.TLSPolicy{
 	"required":      gomail.TLSMandatory,
 }
 
-func (s *server) isLocal() bool {
-	ip := net.ParseIP(s.host)
-	return s.host == "localhost" || ip != nil && ip.IsLoopback()
-}
-
 // dial opens a session: connection, TLS and login.
 func (s server) dial(ctx context.Context) (*session, error) {
 	raw, conn, err := s.connect(ctx)
@@ -105,18 +101,24 @@ func (s server) dial(ctx context.Context) (*session, error) {
 		return nil, err
 	}
 	opened := &session{raw: raw}
-	if opened.client, err = gomail.NewClient(s.host, s.options(conn)...); err != nil {
-		return nil, errors.Join(fmt.Errorf("set up SMTP client: %w", err), raw.Close())
-	}
-	err = opened.guarded(ctx, func() (err error) {
-		opened.smtp, err = opened.client.DialToSMTPClientWithContext(ctx)
-		return err
-	})
+	opened.guarded(ctx, func() { opened.smtp, err = s.greet(ctx, conn) })
 	if err != nil {
 		opened.drop()
 		return nil, err
 	}
+	opened.pipelines, _ = opened.smtp.Extension("PIPELINING")
+	opened.utf8, _ = opened.smtp.Extension("SMTPUTF8")
 	return opened, nil
+}
+
+// greet says hello, switches to TLS and logs in. The transactions after that
+// are ours, because the library's wait for every answer.
+func (s server) greet(ctx context.Context, conn net.Conn) (*smtp.Client, error) {
+	client, err := gomail.NewClient(s.host, s.options(conn)...)
+	if err != nil {
+		return nil, fmt.Errorf("set up SMTP client: %w", err)
+	}
+	return client.DialToSMTPClientWithContext(ctx)
 }
 
 // connect gives the TCP connection and what to speak SMTP on: the same, or TLS
@@ -143,8 +145,6 @@ func (s server) options(conn net.Conn) []gomail.Option {
 		gomail.WithTimeout(replyTimeout),
 		gomail.WithTLSPolicy(s.starttls),
 		gomail.WithTLSConfig(s.tls),
-		gomail.WithoutNoop(), // the pool asks, and only before it uses a session again
-		gomail.WithoutRset(), // after a mail the server is as after RSET (RFC 5321 section 4.1.1.4)
 		gomail.WithDialContextFunc(func(context.Context, string, string) (net.Conn, error) { return conn, nil }),
 	}
 	if s.username != "" {
