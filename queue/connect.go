@@ -41,6 +41,8 @@ func Connect(o Options) (*Queue, error) {
 		nats.MaxReconnects(-1), // the library's default gives up after 60 attempts
 		nats.IgnoreAuthErrorAbort(),
 		nats.RetryOnFailedConnect(o.Patient),
+		nats.PingInterval(silence / 3),
+		nats.MaxPingsOutstanding(2),
 		nats.DrainTimeout(5 * time.Second),
 		nats.CustomReconnectDelay(reconnectDelay()),
 	}
@@ -67,17 +69,26 @@ func Connect(o Options) (*Queue, error) {
 }
 
 // Close flushes acknowledgements that are under way and closes the connection.
+// Without a server there is nothing to wait for.
 func (q *Queue) Close() {
+	defer q.conn.Close()
+	if !q.conn.IsConnected() {
+		return
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
 	if err := q.conn.FlushWithContext(ctx); err != nil && q.conn.IsConnected() {
 		q.log.Warn("acknowledgements may be lost", zap.Error(err))
 	}
-	q.conn.Close()
 }
 
 // Connected reports whether the server can be reached at this moment.
 func (q *Queue) Connected() bool { return q.conn.IsConnected() }
+
+// silence is after how long a server that does not answer counts as gone, and
+// another of the cluster is tried. The library's default is six minutes, in
+// which everything in hand would be handed out again elsewhere.
+const silence = ackWait
 
 // publishTimeout bounds the wait for the server to confirm that a message is
 // stored. It is long, because giving up early means publishing again.

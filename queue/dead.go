@@ -49,8 +49,17 @@ func (q *Queue) eachDead(ctx context.Context, subject string, yield func(DeadLet
 	if err != nil {
 		return err
 	}
-	for left := consumer.CachedInfo().NumPending; left > 0; {
-		msg, err := consumer.Next(jetstream.FetchContext(ctx))
+	left := consumer.CachedInfo().NumPending
+	if left == 0 {
+		return nil
+	}
+	messages, err := consumer.Messages()
+	if err != nil {
+		return err
+	}
+	defer messages.Stop()
+	for left > 0 {
+		msg, err := messages.Next(jetstream.NextContext(ctx))
 		if err != nil {
 			return err
 		}
@@ -124,14 +133,17 @@ func revive(letter DeadLetter) *nats.Msg {
 	return encode(schema.DeliverySubject(d.Channel), d)
 }
 
-// reviveEvent strips what burying has added.
+// reviveEvent strips what burying has added, but for its sequence: by that the
+// event still holds the claim that it died with, and is no duplicate of itself.
 func reviveEvent(letter DeadLetter) *nats.Msg {
 	header := nats.Header{}
 	for name, values := range letter.Header {
 		switch name {
-		case headerCause, headerDeadReason, headerDeadAt, headerSubject, headerSequence, headerDropped, nats.MsgIdHdr:
+		case headerCause, headerDeadReason, headerDeadAt, headerSubject, headerStored, headerDropped:
 		default:
-			header[name] = values
+			if !forServer(name) {
+				header[name] = values
+			}
 		}
 	}
 	return &nats.Msg{Subject: nats.Header(letter.Header).Get(headerSubject), Header: header, Data: letter.Body}

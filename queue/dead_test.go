@@ -3,6 +3,7 @@ package queue_test
 import (
 	"context"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -74,10 +75,11 @@ func TestRefusedEventIsBuriedWholeAndReplayedWhereItWasPublished(t *testing.T) {
 	n := servertest.NATS(t)
 	q := ready(t, n)
 	handed := make(chan queue.PublishedEvent, 10)
+	var refused atomic.Bool
 	pool := q.NewPool(time.Second)
 	pool.Events(2, func(_ context.Context, e queue.PublishedEvent) queue.Outcome {
 		handed <- e
-		if e.Sequence > 1 {
+		if refused.Swap(true) {
 			return queue.Done()
 		}
 		return queue.BuryEvent(queue.Death{Cause: queue.Invalid, Type: schema.UnknownType, Reason: "not JSON"})
@@ -85,12 +87,15 @@ func TestRefusedEventIsBuriedWholeAndReplayedWhereItWasPublished(t *testing.T) {
 	running(t, pool)
 	published := &nats.Msg{
 		Subject: "tocsin.events.nobody.knows",
-		Header:  nats.Header{"Nats-Msg-Id": {"m1"}, "X-Own": {"a", "b"}},
-		Data:    []byte("\xff\x00{" + strings.Repeat("[", 1000)),
+		Header: nats.Header{
+			"Nats-Msg-Id": {"m1"}, "Nats-Expected-Stream": {queue.EventStream}, "Nats-Expected-Last-Subject-Sequence": {"0"},
+			"X-Own": {"a", "b"},
+		},
+		Data: []byte("\xff\x00{" + strings.Repeat("[", 1000)),
 	}
 	_, err := stranger(t, n).PublishMsg(t.Context(), published)
 	require.NoError(t, err)
-	receive(t, handed)
+	first := receive(t, handed)
 
 	letter := eventuallyLetter(t, q)
 	require.Equal(t, "tocsin.dead.event.unknown", letter.Subject)
@@ -104,6 +109,7 @@ func TestRefusedEventIsBuriedWholeAndReplayedWhereItWasPublished(t *testing.T) {
 	require.Equal(t, published.Subject, again.Subject)
 	require.Equal(t, published.Data, again.Body)
 	require.Equal(t, []string{"a", "b"}, again.Header["X-Own"])
+	require.Equal(t, first.Sequence, again.Sequence, "it still holds the claim of its first publication")
 	require.Empty(t, letters(t, q, schema.DeadSubjects))
 }
 

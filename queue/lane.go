@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -46,7 +47,8 @@ func (q *Queue) NewPool(drain time.Duration) *Pool { return &Pool{queue: q, drai
 
 // Run hands out messages until stop is done; then it pulls no more, lets what
 // is in hand finish, and returns. What is still in hand after the drain time
-// is given up: its context ends, and another worker gets the message.
+// is given up: its context ends, and another worker gets the message. Run does
+// not wait for a handler that goes on even then.
 func (p *Pool) Run(stop context.Context) {
 	work, giveUp := context.WithCancelCause(context.WithoutCancel(stop))
 	defer giveUp(nil)
@@ -54,10 +56,27 @@ func (p *Pool) Run(stop context.Context) {
 	for _, l := range p.lanes {
 		lanes.Go(func() { l.run(stop, work) })
 	}
+	finished := make(chan struct{})
+	go func() { defer close(finished); lanes.Wait() }()
 	<-stop.Done()
-	timer := time.AfterFunc(p.drain, func() { giveUp(errDrained) })
-	defer timer.Stop()
-	lanes.Wait()
+	if !within(p.drain, finished) {
+		giveUp(errDrained)
+		if !within(lastWord, finished) {
+			p.queue.log.Error("handlers do not end; leaving them behind")
+		}
+	}
+}
+
+// lastWord is how long handlers may take to return once their context is done.
+const lastWord = 5 * time.Second
+
+func within(wait time.Duration, done <-chan struct{}) bool {
+	select {
+	case <-done:
+		return true
+	case <-time.After(wait):
+		return false
+	}
 }
 
 var errDrained = errors.New("the drain time is over")
@@ -88,9 +107,7 @@ func (l lane) run(stop, work context.Context) {
 			outages.Reset()
 			continue
 		}
-		if missing(err) {
-			consumer = nil
-		}
+		consumer = nil // whatever became of it, it is made anew or put right
 		l.rest(stop, outages.NextBackOff(), err)
 	}
 }
@@ -138,12 +155,25 @@ func (l lane) hold(stop, work context.Context, closed <-chan struct{}, msg jetst
 	defer letGo()
 	outcome := HandBack()
 	if stop.Err() == nil {
-		outcome = l.handle(work, msg)
+		outcome = l.attend(work, msg)
 	}
 	if outcome.verdict == handBack {
 		<-closed
 	}
 	l.queue.settle(work, msg, outcome)
+}
+
+// attend lets a panic hurt the message that caused it and none beside it: that
+// one is handed out again, and ends as a dead letter if it goes on so.
+func (l lane) attend(work context.Context, msg jetstream.Msg) (outcome Outcome) {
+	defer func() {
+		if cause := recover(); cause != nil {
+			l.queue.log.Error("handling a message panicked", zap.String("consumer", l.consumer.Durable),
+				zap.Any("cause", cause), zap.ByteString("stack", debug.Stack()))
+			outcome = Outcome{verdict: abandon}
+		}
+	}()
+	return l.handle(work, msg)
 }
 
 func (l lane) ensureConsumer(ctx context.Context) (jetstream.Consumer, error) {
@@ -157,13 +187,6 @@ func (l lane) ensureConsumer(ctx context.Context) (jetstream.Consumer, error) {
 		consumer, err = l.queue.js.CreateOrUpdateConsumer(ctx, l.stream, l.consumer)
 	}
 	return consumer, wrap(err, "create consumer %s on %s", l.consumer.Durable, l.stream)
-}
-
-// missing reports whether a consumer has to be made anew: somebody deleted it,
-// or its stream, or the server lost both.
-func missing(err error) bool {
-	return errors.Is(err, jetstream.ErrConsumerDeleted) || errors.Is(err, jetstream.ErrConsumerNotFound) ||
-		errors.Is(err, jetstream.ErrStreamNotFound) || errors.Is(err, nats.ErrNoResponders)
 }
 
 // settle does what an outcome says, and is the only place that acknowledges. It
@@ -181,6 +204,7 @@ func (q *Queue) settle(ctx context.Context, msg jetstream.Msg, o Outcome) {
 		return
 	}
 	switch o.verdict {
+	case abandon:
 	case handBack:
 		err = msg.Nak()
 	case stayed:
@@ -198,22 +222,27 @@ func (q *Queue) storeNext(ctx context.Context, msg jetstream.Msg, o Outcome) err
 	switch o.verdict {
 	case park:
 		return q.parkDelivery(ctx, o.delivery, rungFor(time.Until(o.delivery.Due)))
+	case isolated:
+		return q.isolateDelivery(ctx, o.delivery)
+	case isolateEvent:
+		return q.store(ctx, suspectEvent(msg), keyOf(msg))
 	case bury:
 		if o.delivery.Channel == "" {
-			return q.store(ctx, deadEvent(msg, o.death), deathKey(msg))
+			return q.store(ctx, deadEvent(msg, o.death), keyOf(msg))
 		}
-		return q.store(ctx, deadDelivery(o.delivery, o.death), deathKey(msg))
+		return q.store(ctx, deadDelivery(o.delivery, o.death), keyOf(msg))
 	default:
 		return nil
 	}
 }
 
-// deathKey is the idempotency key of a dead letter: one for each message that
-// can die.
-func deathKey(msg jetstream.Msg) string {
+// keyOf is the idempotency key of what a message becomes: one for each message
+// there ever is. The time tells a stream from one that is made anew in its
+// place, whose sequences begin again.
+func keyOf(msg jetstream.Msg) string {
 	meta, err := msg.Metadata()
 	if err != nil {
 		return ""
 	}
-	return fmt.Sprintf("%s:%d", meta.Stream, meta.Sequence.Stream)
+	return fmt.Sprintf("%s:%d:%d", meta.Stream, meta.Sequence.Stream, meta.Timestamp.UnixNano())
 }

@@ -18,11 +18,14 @@ type Outcome struct {
 type verdict int
 
 const (
-	done     verdict = iota // nothing more to do
-	park                    // store the delivery until it is due
-	bury                    // store a dead letter
-	stayed                  // leave it where it is for a while
-	handBack                // give it to another worker, now
+	done         verdict = iota // nothing more to do
+	park                        // store the delivery until it is due
+	bury                        // store a dead letter
+	stayed                      // leave it where it is for a while
+	handBack                    // give it to another worker, now
+	isolated                    // store the delivery to be tried alone
+	isolateEvent                // store the event to be tried alone
+	abandon                     // leave it unacknowledged; it is handed out again after ackWait
 )
 
 // Done says that nothing is left to do: delivered, suppressed or routed.

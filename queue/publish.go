@@ -2,6 +2,7 @@ package queue
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 
@@ -30,6 +31,9 @@ func (q *Queue) PublishDeliveries(ctx context.Context, deliveries []schema.Deliv
 	pending := make([]jetstream.PubAckFuture, 0, len(deliveries))
 	for _, d := range deliveries {
 		msg := encode(schema.DeliverySubject(d.Channel), d)
+		if most := q.conn.MaxPayload() - growth; int64(msg.Size()) > most {
+			return fmt.Errorf("delivery has %d bytes with its headers, and at most %d can be carried", msg.Size(), most)
+		}
 		future, err := q.js.PublishMsgAsync(msg,
 			jetstream.WithMsgID(firstAttemptKey(d)), jetstream.WithStallWait(publishTimeout))
 		if err != nil {
@@ -41,13 +45,18 @@ func (q *Queue) PublishDeliveries(ctx context.Context, deliveries []schema.Deliv
 		select {
 		case <-future.Ok():
 		case err := <-future.Err():
-			return fmt.Errorf("publish delivery to %s: %w", future.Msg().Subject, err)
+			return fmt.Errorf("publish delivery to %s: %w", future.Msg().Subject, q.mend(ctx, err))
 		case <-ctx.Done():
 			return fmt.Errorf("publish deliveries: %w", context.Cause(ctx))
 		}
 	}
 	return nil
 }
+
+// growth is what retries and a death may add to the headers of a delivery: three
+// texts of maxReason bytes, and a few times and numbers. One that fits when it
+// is planned can be parked and buried whatever becomes of it.
+const growth = 4 << 10
 
 // firstAttemptKey is the idempotency key of a delivery's way into its queue. A
 // replay gets in although the first pass is still remembered.
@@ -59,14 +68,31 @@ func firstAttemptKey(d schema.Delivery) string {
 }
 
 func (q *Queue) parkDelivery(ctx context.Context, d schema.Delivery, r rung) error {
+	return q.hop(ctx, d, retrySubject(r, d.Channel))
+}
+
+func (q *Queue) isolateDelivery(ctx context.Context, d schema.Delivery) error {
+	return q.hop(ctx, d, aloneSubject(d.Channel))
+}
+
+func (q *Queue) hop(ctx context.Context, d schema.Delivery, subject string) error {
 	d.Hops++
 	key := fmt.Sprintf("%s:%d:%d:%d", d.ID(), d.Replays, d.Attempts, d.Hops)
-	return q.store(ctx, encode(retrySubject(r, d.Channel), d), key)
+	return q.store(ctx, encode(subject, d), key)
 }
 
 func (q *Queue) store(ctx context.Context, msg *nats.Msg, key string) error {
 	ctx, cancel := context.WithTimeout(ctx, publishTimeout)
 	defer cancel()
 	_, err := q.js.PublishMsg(ctx, msg, jetstream.WithMsgID(key))
-	return wrap(err, "store on %s", msg.Subject)
+	return wrap(q.mend(ctx, err), "store on %s", msg.Subject)
+}
+
+// mend makes the streams anew if err says that nobody keeps a subject: somebody
+// deleted its stream. What could not be stored can be then.
+func (q *Queue) mend(ctx context.Context, err error) error {
+	if errors.Is(err, jetstream.ErrNoStreamResponse) || errors.Is(err, nats.ErrNoResponders) {
+		return errors.Join(err, q.Setup(ctx, 0))
+	}
+	return err
 }

@@ -78,7 +78,7 @@ func (q *Queue) SetupPatiently(ctx context.Context) error {
 
 func (q *Queue) checkServer(ctx context.Context) error {
 	if !q.conn.IsConnected() {
-		return fmt.Errorf("no NATS server answers at %s", redactURL(q.conn.Opts.Url))
+		return fmt.Errorf("no NATS server answers at %s", redactURL(strings.Join(q.conn.Opts.Servers, ",")))
 	}
 	if version := q.conn.ConnectedServerVersion(); !atLeast(version, minimumServer) {
 		return fmt.Errorf("%w: %s runs version %s, and Tocsin needs %d.%d or later",
@@ -106,10 +106,12 @@ func (q *Queue) streams() []jetstream.StreamConfig {
 		{
 			Name: DeliveryStream, Description: "deliveries that wait for their first attempt",
 			Subjects: []string{deliverySubjects}, Retention: jetstream.WorkQueuePolicy, Duplicates: DuplicateWindow,
+			Discard: jetstream.DiscardNew, // under a limit of the operator's it refuses; the other policy would drop what waits
 		},
 		{
 			Name: RetryStream, Description: "deliveries that wait until they are due",
 			Subjects: []string{retrySubjects}, Retention: jetstream.WorkQueuePolicy, Duplicates: DuplicateWindow,
+			Discard: jetstream.DiscardNew, // under a limit of the operator's it refuses; the other policy would drop what waits
 		},
 		{
 			Name: DeadStream, Description: "events and deliveries that could not be handled",

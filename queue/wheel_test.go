@@ -40,6 +40,8 @@ func TestParkedDeliverySteps(t *testing.T) {
 		"due before its wait is over":      {2 * time.Second, time.Second, step{stay, time.Second}},
 		"wait over, a second or less left": {6 * time.Second, 5 * time.Second, step{stay, time.Second}},
 		"wait over, more left":             {9 * time.Second, 5 * time.Second, step{kind: hop}},
+		"the server's clock is ahead":      {time.Minute, -time.Hour, step{stay, 5 * time.Second}},
+		"due was set by a wrong clock":     {12 * 365 * 24 * time.Hour, 5 * time.Second, step{kind: deliver}},
 	} {
 		got := five.next(stored, stored.Add(c.due), stored.Add(c.now))
 		require.Equal(t, c.want, got, name)

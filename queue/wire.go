@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/jetstream"
 
 	"tocsin/schema"
 )
@@ -35,9 +34,12 @@ const (
 	headerCause      = "Tocsin-Dead-Cause"
 	headerDeadReason = "Tocsin-Dead-Reason"
 	headerDeadAt     = "Tocsin-Dead-At"
-	headerSubject    = "Tocsin-Subject"         // of an event: where it was published
-	headerSequence   = "Tocsin-Sequence"        // of an event: its place in TOCSIN_EVENTS
-	headerDropped    = "Tocsin-Headers-Dropped" // of an event: how many of its headers did not fit
+
+	// Of events outside TOCSIN_EVENTS, and of replayed ones in it.
+	headerSubject  = "Tocsin-Subject"         // where it was published
+	headerSequence = "Tocsin-Sequence"        // the place of its first publication in TOCSIN_EVENTS
+	headerStored   = "Tocsin-Stored"          // when it was published
+	headerDropped  = "Tocsin-Headers-Dropped" // how many of its headers did not fit
 )
 
 // maxReason bounds what a far end can make us carry in a header.
@@ -153,34 +155,6 @@ func oneLine(text string) string {
 		text = strings.ToValidUTF8(text[:maxReason], "") + "…"
 	}
 	return strings.TrimSpace(text)
-}
-
-// deadEvent is the event as it was published, with the reason beside it.
-// Headers that would not fit beside ours are left out, and counted: the whole
-// message can still be read from TOCSIN_EVENTS by its sequence.
-func deadEvent(msg jetstream.Msg, death Death) *nats.Msg {
-	header := nats.Header{}
-	room := 48 << 10 // NATS takes 64 KiB of headers, and ours are below 2 KiB
-	dropped := 0
-	for name, values := range msg.Headers() {
-		size := len(name) + len(strings.Join(values, "")) + 4*len(values)
-		if size > room {
-			dropped++
-			continue
-		}
-		room -= size
-		header[name] = values
-	}
-	delete(header, nats.MsgIdHdr) // would make a second death of a replayed event a duplicate
-	if dropped > 0 {
-		header[headerDropped] = []string{strconv.Itoa(dropped)}
-	}
-	header[headerSubject] = []string{msg.Subject()}
-	if meta, err := msg.Metadata(); err == nil {
-		header[headerSequence] = []string{strconv.FormatUint(meta.Sequence.Stream, 10)}
-	}
-	markDead(header, death)
-	return &nats.Msg{Subject: schema.DeadEventSubject(death.Type), Header: header, Data: msg.Data()}
 }
 
 func deadDelivery(d schema.Delivery, death Death) *nats.Msg {
