@@ -40,7 +40,7 @@ func (p *page) find(seq string) (farend.Received, bool) {
 		return farend.Received{}, false
 	}
 	found, _ := p.log.Since(n - 1)
-	if len(found) == 0 {
+	if len(found) == 0 || found[0].Seq != n { // it is still to come, or forgotten
 		return farend.Received{}, false
 	}
 	return found[0], true

@@ -76,13 +76,17 @@ type column struct {
 
 func (p *page) show(w http.ResponseWriter, r *http.Request) {
 	received, _ := p.log.Since(0)
+	last := 0
+	if len(received) > 0 {
+		last = received[len(received)-1].Seq
+	}
 	columns, err := columnsOf(received)
 	var html bytes.Buffer
 	if err == nil {
 		err = templates.ExecuteTemplate(&html, "page.html", view{
 			About:   p.about,
 			Run:     p.run,
-			Last:    len(received),
+			Last:    last,
 			Longest: longestColumn,
 			Notice:  publishedNotice(r.FormValue("published")),
 			Groups:  groups(),

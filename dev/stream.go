@@ -54,7 +54,7 @@ func (p *page) stream(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return
 	}
-	if all, _ := p.log.Since(0); after > len(all) {
+	if after > p.log.Last() {
 		after = 0 // counted in an earlier process
 	}
 	w.Header().Set("Content-Type", "text/event-stream")
@@ -73,7 +73,9 @@ func (p *page) follow(s eventStream, r *http.Request, after int) {
 		if s.arrivals(received) != nil {
 			return
 		}
-		after += len(received)
+		if len(received) > 0 {
+			after = received[len(received)-1].Seq
+		}
 		select {
 		case <-more:
 		case <-beat.C:

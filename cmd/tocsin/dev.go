@@ -9,9 +9,11 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strconv"
+	"syscall"
 	"time"
 
-	"tocsin/dev"
+	"tocsin/farend"
 	"tocsin/queue"
 	"tocsin/schema"
 )
@@ -30,18 +32,37 @@ const (
 	devUser    = "ada"
 )
 
+// longestMemory bounds what the far ends remember, in bytes: about 5,000
+// arrivals.
+const longestMemory = 64 << 20
+
+// Help stands below the summary in --help.
+func (c *devCmd) Help() string {
+	return `Nothing else has to run: NATS and the preferences are embedded, and an inbox, an iPhone, a HipChat room and a webhook
+receiver stand in for the world. Other programs can publish to this NATS and use every command with it.`
+}
+
+// Run takes being told to stop, at whatever moment, for a good end.
 func (c *devCmd) Run(ctx context.Context, std stdio) error {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
+	err := c.run(ctx, std)
+	if ctx.Err() != nil {
+		return nil
+	}
+	return err
+}
+
+func (c *devCmd) run(ctx context.Context, std stdio) error {
 	d, err := c.start(ctx)
 	if err != nil {
 		return err
 	}
 	defer d.close()
-	page, err := net.Listen("tcp", c.HTTPAddr)
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", c.HTTPAddr)
 	if err != nil {
-		return fmt.Errorf("TOCSIN_HTTP_ADDR: %w", err)
+		return fmt.Errorf("TOCSIN_HTTP_ADDR: %w (another address with --http-addr)", err)
 	}
+	defer listener.Close()
+	d.publicURL = "http://" + reachable(listener.Addr())
 	log := c.Log.logger(std.err)
 	publisher, err := queue.Connect(queue.Options{URL: d.natsURL, Name: "tocsin dev", Log: log})
 	if err != nil {
@@ -51,27 +72,33 @@ func (c *devCmd) Run(ctx context.Context, std stdio) error {
 	if err := publisher.Setup(ctx, 0); err != nil {
 		return err
 	}
-	if code := run(ctx, []string{"seed", "-", "--redis-url", d.redisURL, "--secrets-key", d.secretsKey},
-		stdio{in: d.seed(), out: discard{}, err: std.err}); code != exitDone {
-		return errors.New("the sample account could not be saved")
+	if err := d.saveSample(ctx); err != nil {
+		return err
 	}
-	about := dev.About{
-		Account: devAccount, User: devUser, NATSURL: d.natsURL, RedisURL: d.redisURL,
-		PublishLine: d.publishLine(), Version: version(),
+	pages, closePages, err := d.pages(publishSample(publisher))
+	if err != nil {
+		return err
 	}
-	stopPage := serve(page, dev.NewPage(&d.received, publishSample(publisher), about), log)
-	defer stopPage()
-	fmt.Fprintf(std.out, "\nTocsin is running. Stop it with Ctrl-C.\n\n  See what arrives   http://%s\n  Publish an event   %s\n\n",
-		page.Addr(), about.PublishLine)
+	defer closePages()
+	stopPages := serve(listener, pages, log)
+	defer stopPages()
+	fmt.Fprintf(std.out, "\nTocsin is running. Stop it with Ctrl-C.\n\n  See what arrives   %s\n  Publish an event   %s\n\n",
+		d.publicURL, d.publishLine())
 	if code := run(ctx, d.workerArgs(c.Log), std); code != exitDone {
 		return errors.New("the worker stopped")
 	}
 	return nil
 }
 
-type discard struct{}
-
-func (discard) Write(p []byte) (int, error) { return len(p), nil }
+// reachable is an address that a browser can open: one that listens everywhere
+// is reached at localhost.
+func reachable(listening net.Addr) string {
+	tcp, ok := listening.(*net.TCPAddr)
+	if !ok || !tcp.IP.IsUnspecified() {
+		return listening.String()
+	}
+	return net.JoinHostPort("localhost", strconv.Itoa(tcp.Port))
+}
 
 func publishSample(q *queue.Queue) func(ctx context.Context, typeName string) error {
 	return func(ctx context.Context, typeName string) error {
@@ -88,7 +115,7 @@ func publishSample(q *queue.Queue) func(ctx context.Context, typeName string) er
 func newEventID() string { return rand.Text() }
 
 func (c *devCmd) start(ctx context.Context) (_ *devParts, err error) {
-	d := &devParts{redisURL: c.RedisURL}
+	d := &devParts{redisURL: c.RedisURL, received: farend.Log{MaxBytes: longestMemory}}
 	defer func() {
 		if err != nil {
 			d.close()
@@ -98,14 +125,22 @@ func (c *devCmd) start(ctx context.Context) (_ *devParts, err error) {
 	if err != nil {
 		return nil, err
 	}
+	unlock, err := lock(data)
+	if err != nil {
+		return nil, err
+	}
+	d.onClose(unlock)
 	if d.secretsKey, err = keptKey(filepath.Join(data, "secrets-key")); err != nil {
 		return nil, err
 	}
-	if err := d.startNATS(c.NATSAddr, filepath.Join(data, "nats")); err != nil {
+	if d.linkKey, err = keptKey(filepath.Join(data, "link-key")); err != nil {
+		return nil, err
+	}
+	if err := d.startNATS(ctx, c.NATSAddr, filepath.Join(data, "nats")); err != nil {
 		return nil, err
 	}
 	if d.redisURL == "" {
-		if err := d.startStore(ctx); err != nil {
+		if err := d.startStore(); err != nil {
 			return nil, err
 		}
 	}
@@ -127,8 +162,22 @@ func (c *devCmd) dataDir() (string, error) {
 	return dir, nil
 }
 
-// keptKey reads the key that encrypts credentials, or makes one, so that a
-// Redis that outlives this process can be read by the next.
+// lock keeps a second process out of the folder: two embedded servers on the
+// same streams would spoil them. The system lets go of it when a process dies.
+func lock(dir string) (unlock func(), err error) {
+	file, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("use the folder for the streams (another one with --data): %w", err)
+	}
+	if err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		file.Close()
+		return nil, fmt.Errorf("another tocsin dev uses %s; give this one a folder of its own with --data", dir)
+	}
+	return func() { file.Close() }, nil
+}
+
+// keptKey reads a key, or makes one, so that what this process has encrypted or
+// signed can be read by the next.
 func keptKey(path string) (string, error) {
 	if key, err := os.ReadFile(path); err == nil {
 		return string(key), nil

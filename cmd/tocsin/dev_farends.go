@@ -1,13 +1,17 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
+	"net/http"
 	"os"
 	"strings"
 
+	"tocsin/channels/unsubscribe"
 	"tocsin/channels/webhook"
+	"tocsin/dev"
 	"tocsin/farend"
 )
 
@@ -22,7 +26,9 @@ type devParts struct {
 
 	natsURL    string
 	redisURL   string
+	publicURL  string
 	secretsKey string
+	linkKey    string
 	hookSecret string
 
 	closers []func()
@@ -49,22 +55,22 @@ func (d *devParts) startFarEnds(data string) (err error) {
 	if d.inbox, err = farend.NewInbox(&d.received); err != nil {
 		return err
 	}
-	d.onClose(func() { d.inbox.Close() })
+	d.onClose(func() { _ = d.inbox.Close() })
 	if d.apns, err = farend.NewAPNs(&d.received); err != nil {
 		return err
 	}
-	d.onClose(func() { d.apns.Close() })
+	d.onClose(func() { _ = d.apns.Close() })
 	if d.apnsKeys, err = d.apns.WriteCredentials(data); err != nil {
 		return err
 	}
 	if d.hipchat, err = farend.NewHipChat(&d.received, map[string]string{devRoom: devRoomToken}); err != nil {
 		return err
 	}
-	d.onClose(func() { d.hipchat.Close() })
+	d.onClose(func() { _ = d.hipchat.Close() })
 	if d.hook, err = farend.NewHook(&d.received); err != nil {
 		return err
 	}
-	d.onClose(func() { d.hook.Close() })
+	d.onClose(func() { _ = d.hook.Close() })
 	d.hookSecret = webhook.NewSecret()
 	d.hook.Verify(devHookPath, d.hookSecret)
 	return nil
@@ -76,6 +82,7 @@ func (d *devParts) workerArgs(logs logFlags) []string {
 		"worker",
 		"--nats-url", d.natsURL, "--redis-url", d.redisURL, "--secrets-key", d.secretsKey,
 		"--smtp-url", "smtp://" + d.inbox.Addr() + "?tls=none", "--smtp-from", "Tocsin <tocsin@example.com>",
+		"--public-url", d.publicURL, "--link-key", d.linkKey,
 		"--apns-url", d.apns.URL(), "--apns-ca-file", d.apnsKeys.CAFile,
 		"--apns-key-file", d.apnsKeys.KeyFile, "--apns-key-id", d.apnsKeys.KeyID,
 		"--apns-team-id", d.apnsKeys.TeamID, "--apns-topic", d.apnsKeys.Topic,
@@ -84,6 +91,35 @@ func (d *devParts) workerArgs(logs logFlags) []string {
 		"--metrics-addr", "off",
 		"--log-level", logs.LogLevel, "--log-format", logs.LogFormat,
 	}
+}
+
+// saveSample puts the sample account into the preference store.
+func (d *devParts) saveSample(ctx context.Context) error {
+	var said strings.Builder
+	args := []string{"seed", "-", "--redis-url", d.redisURL, "--secrets-key", d.secretsKey}
+	if run(ctx, args, stdio{in: d.seed(), out: io.Discard, err: &said}) != exitDone {
+		return fmt.Errorf("save the sample account: %s", strings.TrimSpace(strings.TrimPrefix(said.String(), "tocsin: ")))
+	}
+	return nil
+}
+
+// pages are the page of what arrived, and what the links in mails lead to.
+func (d *devParts) pages(publish func(ctx context.Context, typeName string) error) (_ http.Handler, closeAll func(), err error) {
+	store, client, err := prefsFlags{RedisURL: d.redisURL, SecretsKey: d.secretsKey}.open()
+	if err != nil {
+		return nil, nil, err
+	}
+	links, err := unsubscribeHandler(store, d.linkKey)
+	if err != nil {
+		return nil, nil, err
+	}
+	mux := http.NewServeMux()
+	mux.Handle(unsubscribe.Path, links)
+	mux.Handle("/", dev.NewPage(&d.received, publish, dev.About{
+		Account: devAccount, User: devUser, NATSURL: d.natsURL, RedisURL: d.redisURL,
+		PublishLine: d.publishLine(), Version: version(),
+	}))
+	return mux, func() { _ = client.Close() }, nil
 }
 
 // seed is the sample account: one user, with every channel set up.

@@ -10,12 +10,12 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 )
 
-func (d *devParts) startNATS(addr, dir string) error {
+func (d *devParts) startNATS(ctx context.Context, addr, dir string) error {
 	resolved, err := net.ResolveTCPAddr("tcp", addr)
 	if err != nil {
 		return fmt.Errorf("--nats-addr: %w", err)
 	}
-	if probe, err := net.Listen("tcp", addr); err != nil {
+	if probe, err := (&net.ListenConfig{}).Listen(ctx, "tcp", addr); err != nil {
 		return fmt.Errorf("--nats-addr: %w (is another NATS, or another tocsin dev, running?)", err)
 	} else {
 		probe.Close()
@@ -45,7 +45,7 @@ func natsPort(port int) int {
 
 // startStore starts the embedded preference store. It does not see time pass by
 // itself, so it is told.
-func (d *devParts) startStore(ctx context.Context) error {
+func (d *devParts) startStore() error {
 	store, err := miniredis.Run()
 	if err != nil {
 		return fmt.Errorf("start the preference store: %w", err)

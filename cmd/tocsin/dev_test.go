@@ -4,10 +4,12 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strings"
 	"testing"
 	"time"
 
@@ -130,4 +132,33 @@ func TestWebhookBodyIsTheResource(t *testing.T) {
 			"event_type": []byte(`"stack.redeploy.ok"`),
 		}, body)
 	}
+}
+
+// The link of a mail stops mails of its type, and nothing else.
+func TestLinkInAMailStopsMailsOfItsType(t *testing.T) {
+	t.Parallel()
+	h := openHouse(t)
+	must(t, "", "publish", "job.fail", "--account", devAccount, "--sample", "--nats-url", h.nats)
+	var link string
+	for _, r := range h.eventually(len(everyChannel)) {
+		if r.Channel == "email" {
+			link = regexp.MustCompile(`(?s)List-Unsubscribe: <(http[^>]*)>`).FindStringSubmatch(strings.ReplaceAll(r.Raw, "\r\n ", ""))[1]
+			require.Contains(t, r.Raw, "List-Unsubscribe-Post: List-Unsubscribe=One-Click")
+		}
+	}
+	require.Equal(t, http.StatusOK, status(t, link), "a scanner follows it, and nothing happens")
+	response, err := http.PostForm(link, url.Values{"List-Unsubscribe": {"One-Click"}})
+	require.NoError(t, err)
+	require.NoError(t, response.Body.Close())
+	require.Equal(t, http.StatusOK, response.StatusCode)
+
+	must(t, "", "publish", "job.fail", "--account", devAccount, "--sample", "--nats-url", h.nats)
+	must(t, "", "publish", "job.backon", "--account", devAccount, "--sample", "--nats-url", h.nats)
+	mails := 0
+	for _, r := range h.eventually(3*len(everyChannel) - 1) {
+		if r.Channel == "email" {
+			mails++
+		}
+	}
+	require.Equal(t, 2, mails, "the first job.fail and the job.backon")
 }

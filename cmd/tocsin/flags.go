@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"strings"
@@ -61,8 +60,8 @@ func (f prefsFlags) open() (*prefs.Store, redis.UniversalClient, error) {
 }
 
 type logFlags struct {
-	LogLevel  string `name:"log-level" env:"TOCSIN_LOG_LEVEL" default:"info" enum:"debug,info,warn,error" help:"Least level that is logged: ${enum} (${default})."`
-	LogFormat string `name:"log-format" env:"TOCSIN_LOG_FORMAT" default:"${log_format}" enum:"json,console" help:"How lines are written: ${enum} (${default})."`
+	LogLevel  string `name:"log-level" env:"TOCSIN_LOG_LEVEL" default:"info" enum:"debug,info,warn,error" placeholder:"LEVEL" help:"Least level that is logged: ${enum} (${default})."`
+	LogFormat string `name:"log-format" env:"TOCSIN_LOG_FORMAT" default:"${log_format}" enum:"json,console" placeholder:"FORMAT" help:"How lines are written: ${enum} (${default})."`
 }
 
 func (f logFlags) logger(w io.Writer) *zap.Logger {
@@ -83,17 +82,10 @@ func (f logFlags) logger(w io.Writer) *zap.Logger {
 }
 
 type outputFlags struct {
-	Output string `name:"output" short:"o" env:"TOCSIN_OUTPUT" default:"text" enum:"text,json" help:"How results are written: ${enum} (${default})."`
+	Output string `name:"output" short:"o" env:"TOCSIN_OUTPUT" default:"text" enum:"text,json" placeholder:"FORMAT" help:"How results are written: ${enum} (${default})."`
 }
 
 func (f outputFlags) json() bool { return f.Output == "json" }
-
-func writeJSON(w io.Writer, value any) error {
-	encoder := json.NewEncoder(w)
-	encoder.SetEscapeHTML(false)
-	encoder.SetIndent("", "  ")
-	return encoder.Encode(value)
-}
 
 // plural words a count: "1 dead letter", "3 dead letters".
 func plural(n int, noun string) string {

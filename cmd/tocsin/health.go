@@ -39,7 +39,7 @@ func healthHandler(q *queue.Queue, client redis.UniversalClient) http.Handler {
 
 // serve answers HTTP on listener until the returned function is called.
 func serve(listener net.Listener, handler http.Handler, log *zap.Logger) (stop func()) {
-	server := &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second}
+	server := &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second, ErrorLog: zap.NewStdLog(log)}
 	closed := make(chan struct{})
 	go func() {
 		defer close(closed)

@@ -13,6 +13,7 @@ import (
 	"syscall"
 
 	"github.com/alecthomas/kong"
+	"github.com/redis/go-redis/v9/logging"
 )
 
 // Exit codes of the contract.
@@ -23,6 +24,7 @@ const (
 )
 
 func main() {
+	logging.Disable() // go-redis writes to stderr by itself; every error reaches us, and is logged, anyway
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second signal ends the process at once
 	os.Exit(run(ctx, os.Args[1:], stdio{os.Stdin, os.Stdout, os.Stderr}))
@@ -36,13 +38,18 @@ type stdio struct {
 
 // cli is the command line. Its structure makes flags, variables and --help.
 type cli struct {
-	Dev     devCmd           `cmd:"" help:"Run everything in this process, with local far ends to look at in the browser."`
-	Worker  workerCmd        `cmd:"" help:"Run a member of the fleet: route events and deliver them."`
-	Publish publishCmd       `cmd:"" help:"Publish one event."`
-	Dead    deadCmd          `cmd:"" help:"Look at dead letters and replay them."`
-	Seed    seedCmd          `cmd:"" help:"Save users, their channels and preferences, and accounts from a JSON file."`
-	Setup   setupCmd         `cmd:"" help:"Create the streams, and add to older ones what this version needs."`
-	Doctor  doctorCmd        `cmd:"" help:"Check configuration and every dependency, and say what to do."`
+	Dev     devCmd     `cmd:"" help:"Run everything in this process, with local far ends to look at in the browser."`
+	Worker  workerCmd  `cmd:"" help:"Run a member of the fleet: route events and deliver them."`
+	Web     webCmd     `cmd:"" help:"Answer the links in mails that stop them. (Settings pages and HTTP API are not there yet.)"`
+	Publish publishCmd `cmd:"" help:"Publish one event."`
+	Dead    deadCmd    `cmd:"" help:"Look at dead letters, replay and discard them."`
+	Seed    seedCmd    `cmd:"" help:"Save users, their channels and preferences, and accounts from a JSON file."`
+	Setup   setupCmd   `cmd:"" help:"Create the streams, and add to older ones what this version needs."`
+	Doctor  doctorCmd  `cmd:"" help:"Check configuration and every dependency, and say what to do."`
+
+	Completion completionCmd `cmd:"" help:"Print what makes the shell complete commands, flags, event types and channels."`
+	Complete   completeCmd   `cmd:"" hidden:""`
+
 	Version kong.VersionFlag `help:"Print the version."`
 }
 
@@ -69,7 +76,7 @@ func run(ctx context.Context, args []string, std stdio) int {
 	case exited:
 		return code
 	case err != nil:
-		fmt.Fprintf(std.err, "tocsin: %v\nTry 'tocsin --help', or --help after a command.\n", err)
+		fmt.Fprintf(std.err, "tocsin: %s\nTry 'tocsin --help', or --help after a command.\n", printableLines(err.Error()))
 		return exitUsage
 	}
 	return exitCode(command.Run(), std.err)
@@ -82,7 +89,7 @@ func exitCode(err error, stderr io.Writer) int {
 	if err == nil {
 		return exitDone
 	}
-	fmt.Fprintf(stderr, "tocsin: %v\n", err)
+	fmt.Fprintf(stderr, "tocsin: %s\n", printableLines(err.Error()))
 	if _, ok := errors.AsType[misuse](err); ok {
 		return exitUsage
 	}

@@ -12,6 +12,7 @@ import (
 	"tocsin/channels/email"
 	"tocsin/channels/hipchat"
 	"tocsin/channels/ios"
+	"tocsin/channels/slack"
 	"tocsin/channels/webhook"
 )
 
@@ -21,6 +22,7 @@ func specs() []channels.Spec {
 		email.Spec(),
 		ios.Spec(),
 		hipchat.Spec(),
+		slack.Spec(),
 		webhook.Spec(),
 	}
 }
@@ -28,7 +30,7 @@ func specs() []channels.Spec {
 // offer is what an installation offers its users, and the configuration of each
 // channel as flags and variables.
 type offer struct {
-	Offer []string `name:"offer" env:"TOCSIN_CHANNELS" placeholder:"CHANNEL" help:"Channels that this installation offers. Default: webhook, and each whose configuration is present."`
+	Offer []string `name:"offer" env:"TOCSIN_CHANNELS" placeholder:"CHANNEL" complete:"channel" help:"Channels that this installation offers. Default: webhook, and each whose configuration is present."`
 	kong.Plugins
 
 	specs []channels.Spec

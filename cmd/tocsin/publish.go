@@ -18,19 +18,26 @@ type publishCmd struct {
 	NATS   natsFlags   `embed:"" group:"Dependencies"`
 	Output outputFlags `embed:""`
 
-	Type    string `arg:"" help:"Event type, for example stack.redeploy.ok."`
-	Account string `required:"" help:"Account whose members are told."`
-	Data    string `placeholder:"FILE" xor:"data" required:"" help:"The resource as JSON; - reads standard input."`
-	Sample  bool   `xor:"data" required:"" help:"Take the schema's example for this type as the resource."`
+	Type    string `arg:"" complete:"type" help:"Event type, for example stack.redeploy.ok."`
+	Account string `required:"" placeholder:"ID" help:"Account whose members are told."`
+	Data    string `placeholder:"FILE" xor:"data" help:"The resource as JSON; - reads standard input. This or --sample is needed."`
+	Sample  bool   `xor:"data" help:"Take the schema's example for this type as the resource."`
 
-	User         string    `help:"Tell only this member of the account."`
+	User         string    `placeholder:"ID" help:"Tell only this member of the account."`
 	ID           string    `placeholder:"ID" help:"Event id, unique within its source. Default: a new one."`
-	Source       string    `default:"tocsin/publish" help:"Who the event comes from (${default})."`
-	Subject      string    `help:"The resource, for example stack/5999b763."`
+	Source       string    `default:"tocsin/publish" placeholder:"SOURCE" help:"Who the event comes from (${default})."`
+	Subject      string    `placeholder:"TYPE/UID" help:"The resource, for example stack/5999b763."`
 	Time         time.Time `format:"2006-01-02T15:04:05Z07:00" help:"When it happened (RFC 3339). Default: now."`
-	ResourceName string    `name:"resourcename" help:"Name of the resource, for people."`
-	StackName    string    `name:"stackname" help:"Name of its stack, for people."`
-	Link         string    `help:"Page of the platform that shows more."`
+	ResourceName string    `name:"resourcename" placeholder:"NAME" help:"Name of the resource, for people."`
+	StackName    string    `name:"stackname" placeholder:"NAME" help:"Name of its stack, for people."`
+	Link         string    `placeholder:"URL" help:"Page of the platform that shows more."`
+}
+
+// Help stands below the summary in --help.
+func (c *publishCmd) Help() string {
+	return `Examples:
+  tocsin publish stack.redeploy.ok --account acme --sample
+  tocsin publish server.stopped --account acme --data server.json`
 }
 
 func (c *publishCmd) Run(ctx context.Context, std stdio) error {
@@ -103,6 +110,9 @@ func (c *publishCmd) resource(stdin io.Reader) (schema.Event, error) {
 	}
 	if c.Sample {
 		return schema.Sample(c.Type)
+	}
+	if c.Data == "" {
+		return schema.Event{}, misuse{errors.New("what happened to what? Give the resource with --data, or take the schema's example with --sample")}
 	}
 	data, err := readInput(c.Data, stdin)
 	if err != nil {

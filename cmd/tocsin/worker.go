@@ -10,6 +10,7 @@ import (
 	"github.com/redis/go-redis/v9"
 	"go.uber.org/zap"
 
+	"tocsin/pace"
 	"tocsin/prefs"
 	"tocsin/queue"
 	"tocsin/schema"
@@ -23,7 +24,7 @@ type workerCmd struct {
 	Policy worker.Policy `embed:"" group:"Retries"`
 	offer  `group:"Channels"`
 
-	Channels    []string       `name:"channels" env:"TOCSIN_WORKER_CHANNELS" placeholder:"CHANNEL" help:"Deliver by these channels alone, and route only if 'route' is among them. Default: route, and deliver by all."`
+	Channels    []string       `name:"channels" env:"TOCSIN_WORKER_CHANNELS" placeholder:"CHANNEL" complete:"channel" help:"Deliver by these channels alone, and route only if 'route' is among them. Default: route, and deliver by all."`
 	Concurrency map[string]int `name:"concurrency" env:"TOCSIN_CONCURRENCY" mapsep:"," placeholder:"CHANNEL=N" help:"Attempts at a time, by channel; 'route=N' for events."`
 	Drain       time.Duration  `name:"drain-timeout" env:"TOCSIN_DRAIN_TIMEOUT" default:"30s" help:"How long what is in hand may take after SIGTERM (${default})."`
 	HealthAddr  string         `name:"metrics-addr" env:"TOCSIN_METRICS_ADDR" default:"127.0.0.1:9090" placeholder:"ADDR" help:"Where /healthz and /readyz answer (${default}); 'off' for nowhere."`
@@ -54,7 +55,7 @@ func (c *workerCmd) Run(ctx context.Context, std stdio) error {
 		return err
 	}
 	defer q.Close()
-	stopHealth, err := c.serveHealth(q, client, log)
+	stopHealth, err := c.serveHealth(ctx, q, client, log)
 	if err != nil {
 		return err
 	}
@@ -64,6 +65,13 @@ func (c *workerCmd) Run(ctx context.Context, std stdio) error {
 			return nil // told to stop before there was a server
 		}
 		return err
+	}
+	pacer := pace.New(client)
+	for _, dl := range deliverers {
+		dl.Pacer = pacer
+		if slices.Contains(offered, schema.NoticeChannel) {
+			dl.Notices = q
+		}
 	}
 	w := worker.Worker{Queue: q, Deliverers: deliverers, Drain: c.Drain}
 	if c.runs(routing) {
@@ -148,11 +156,11 @@ func names(deliverers []*worker.Deliverer) []string {
 	return names
 }
 
-func (c *workerCmd) serveHealth(q *queue.Queue, client redis.UniversalClient, log *zap.Logger) (stop func(), err error) {
+func (c *workerCmd) serveHealth(ctx context.Context, q *queue.Queue, client redis.UniversalClient, log *zap.Logger) (stop func(), err error) {
 	if c.HealthAddr == "off" {
 		return func() {}, nil
 	}
-	listener, err := net.Listen("tcp", c.HealthAddr)
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", c.HealthAddr)
 	if err != nil {
 		return nil, fmt.Errorf("TOCSIN_METRICS_ADDR: %w (another worker on this machine? give each its own, or 'off')", err)
 	}
