@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"encoding/xml"
+	"errors"
 	"io"
 	"net/url"
 	"slices"
@@ -59,7 +60,7 @@ func spansOf(message string) ([]span, error) {
 	var style span
 	for {
 		token, err := decoder.Token()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return spans, nil
 		}
 		if err != nil {

@@ -164,7 +164,7 @@ func TestDeliveryOfAnotherChannelIsNotHandedOut(t *testing.T) {
 	})
 	running(t, pool)
 	lost := delivery(t, "e1")
-	header := map[string][]string(lost.Event.Header())
+	header := lost.Event.Header()
 	header["Tocsin-User"], header["Tocsin-Channel"], header["Tocsin-Target"] = []string{"ada"}, []string{"email"}, []string{"main"}
 	servertest.PublishOn(t, js, schema.DeliverySubject("webhook"), header, lost.Event.Data)
 	require.Equal(t, queue.Invalid, eventuallyLetter(t, q).Cause)

@@ -58,7 +58,7 @@ type completeCmd struct {
 	Words []string `arg:"" optional:"" passthrough:""`
 }
 
-func (c *completeCmd) Run(kctx *kong.Context, std stdio) error {
+func (c *completeCmd) Run(kctx *kong.Context, std stdio) error { //nolint:unparam // kong asks for it
 	words := slices.DeleteFunc(c.Words, func(word string) bool {
 		return word == "--" || word == "=" // bash makes words of "--flag=value": --flag, = and value
 	})

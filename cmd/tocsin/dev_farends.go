@@ -84,7 +84,7 @@ func (d *devParts) workerArgs(logs logFlags) []string {
 		"--smtp-url", "smtp://" + d.inbox.Addr() + "?tls=none", "--smtp-from", "Tocsin <tocsin@example.com>",
 		"--public-url", d.publicURL, "--link-key", d.linkKey,
 		"--apns-url", d.apns.URL(), "--apns-ca-file", d.apnsKeys.CAFile,
-		"--apns-key-file", d.apnsKeys.KeyFile, "--apns-key-id", d.apnsKeys.KeyID,
+		"--apns-cert-file=", "--apns-key-file", d.apnsKeys.KeyFile, "--apns-key-id", d.apnsKeys.KeyID,
 		"--apns-team-id", d.apnsKeys.TeamID, "--apns-topic", d.apnsKeys.Topic,
 		"--hipchat-url", d.hipchat.URL(),
 		"--webhook-allow", "127.0.0.0/8",
