@@ -46,9 +46,10 @@ compdef _tocsin tocsin
 `,
 		"fish": `function __tocsin_complete
   set -l words (commandline -opc)
-  command $words[1] complete -- $words[2..] (commandline -ct) 2>/dev/null
+  set -l found (command $words[1] complete -- $words[2..] (commandline -ct) 2>/dev/null)
+  if set -q found[1]; printf '%s\n' $found; else; __fish_complete_path (commandline -ct); end
 end
-complete -c tocsin -a '(__tocsin_complete)'
+complete -c tocsin -f -a '(__tocsin_complete)'
 `,
 	}
 }
@@ -98,6 +99,8 @@ func candidates(node *kong.Node, before []string, word string) []string {
 		return flagNames(node)
 	case positional < len(node.Positional):
 		return valuesOf(node.Positional[positional])
+	case positional > 0:
+		return nil
 	}
 	return childNames(node)
 }

@@ -61,10 +61,11 @@ func count(counts map[deadKind]*deadCount, v letterView) {
 }
 
 func kindOf(v letterView) deadKind {
-	return deadKind{v.Channel, v.Type, v.Cause, cmp.Or(v.Status, digits.ReplaceAllString(v.Reason, "#"))}
+	return deadKind{v.Channel, v.Type, v.Cause, cmp.Or(v.Status, number.ReplaceAllString(v.Reason, " #"))}
 }
 
-var digits = regexp.MustCompile(`\d+`)
+// number leaves alone what is part of a word, such as UTF-8.
+var number = regexp.MustCompile(`\s\d+`)
 
 // mostFirst orders by count, and equal counts so that two runs read alike.
 func mostFirst(counts map[deadKind]*deadCount) []deadCount {

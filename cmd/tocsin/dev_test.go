@@ -17,6 +17,7 @@ import (
 
 	"tocsin/farend"
 	"tocsin/schema"
+	"tocsin/servertest"
 )
 
 // house is a running `tocsin dev`.
@@ -161,4 +162,31 @@ func TestLinkInAMailStopsMailsOfItsType(t *testing.T) {
 		}
 	}
 	require.Equal(t, 2, mails, "the first job.fail and the job.backon")
+}
+
+func TestExampleInPythonSaysWhatIsWrong(t *testing.T) {
+	t.Parallel()
+	server := servertest.NATS(t)
+	for name, c := range map[string]struct {
+		args []string
+		code int
+		says string
+	}{
+		"no arguments":   {nil, 2, "usage: publish.py SERVER ACCOUNT TYPE FILE"},
+		"not a server":   {[]string{"localhost", "acme", "job.fail", "-"}, 1, "is not the address of a server"},
+		"nobody there":   {[]string{"nats://127.0.0.1:1", "acme", "job.fail", "-"}, 1, "cannot reach 127.0.0.1"},
+		"no file":        {[]string{server.URL(), "acme", "job.fail", "/nowhere.json"}, 1, "/nowhere.json"},
+		"no JSON":        {[]string{server.URL(), "acme", "job.fail", "../../go.mod"}, 1, "../../go.mod is not JSON"},
+		"not set up yet": {[]string{server.URL(), "acme", "job.fail", "-"}, 1, "run 'tocsin setup' first"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			cmd := exec.CommandContext(t.Context(), "python3", append([]string{"../../examples/publish.py"}, c.args...)...)
+			cmd.Stdin = strings.NewReader("{}")
+			out, _ := cmd.CombinedOutput()
+			require.Equal(t, c.code, cmd.ProcessState.ExitCode(), "%s", out)
+			require.Contains(t, string(out), c.says)
+			require.NotContains(t, string(out), "Traceback")
+		})
+	}
 }
