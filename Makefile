@@ -7,7 +7,9 @@ LINT    := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 
 .PHONY: run test check build image clean
 
-run: build
+# Compiled without optimisation: on a new machine it is ready in half the time.
+run:
+	CGO_ENABLED=0 $(GO) build -gcflags='all=-N -l -dwarf=false' -ldflags='-s -w' -o bin/tocsin ./cmd/tocsin
 	bin/tocsin dev
 
 build:

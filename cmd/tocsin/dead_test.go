@@ -39,7 +39,7 @@ func letter(t *testing.T, channel, typeName, status string) map[string][]string 
 	sample, err := schema.Sample(typeName)
 	require.NoError(t, err)
 	sample.ID, sample.Source, sample.Account, sample.Time = "e1", "test", "acme", time.Now()
-	header := map[string][]string(sample.Header())
+	header := sample.Header()
 	for name, value := range map[string]string{
 		"Delivery": "x", "User": "ada", "Channel": channel, "Target": "t1", "Attempts": "1", "Last-Status": status,
 		"Dead-Cause": "permanent", "Dead-Reason": "answered " + status,
