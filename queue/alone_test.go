@@ -88,6 +88,9 @@ func TestBystandersOfCrashesAreTriedAloneAndDelivered(t *testing.T) {
 	}
 	require.Len(t, seen, 3)
 	eventuallyEmpty(t, js, queue.RetryStream)
+	alone, err := js.Consumer(t.Context(), queue.RetryStream, "webhook-alone")
+	require.NoError(t, err)
+	require.Equal(t, 1, alone.CachedInfo().Config.MaxAckPending, "one at a time in the whole fleet")
 	require.Zero(t, messages(t, js, queue.DeadStream))
 }
 
@@ -114,6 +117,33 @@ func TestDeliveryThatKillsItsWorkersAloneIsADeadLetter(t *testing.T) {
 	require.Equal(t, "e1", letter.Delivery.Event.ID)
 	eventuallyEmpty(t, js, queue.RetryStream)
 	require.Empty(t, begun, "it is not handed out again")
+}
+
+func TestStoppingIsNoEvidenceAgainstASuspect(t *testing.T) {
+	t.Parallel()
+	n := servertest.NATS(t)
+	q, js := ready(t, n), stranger(t, n)
+	begun, finish := make(chan struct{}, 10), make(chan struct{})
+	var stopped atomic.Bool
+	pool := q.NewPool(20 * time.Second)
+	pool.Deliveries("webhook", 8, func(context.Context, schema.Delivery) queue.Outcome {
+		begun <- struct{}{}
+		<-finish
+		if stopped.Swap(true) {
+			return queue.Done()
+		}
+		return queue.HandBack()
+	})
+	prepare(t, pool, js, queue.DeliveryStream, "webhook")
+	require.NoError(t, q.PublishDeliveries(t.Context(), []schema.Delivery{delivery(t, "e1")}))
+	crash(t, js, queue.DeliveryStream, "webhook", 1, 4)
+	stopWith(t, pool, begun, finish)
+
+	crash(t, js, queue.RetryStream, "webhook-alone", 1, 2) // a third handout would be one too many
+	running(t, pool)
+	receive(t, begun)
+	eventuallyEmpty(t, js, queue.RetryStream)
+	require.Zero(t, messages(t, js, queue.DeadStream))
 }
 
 func TestBystandingEventIsTriedAloneAsItWasPublished(t *testing.T) {
