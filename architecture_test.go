@@ -19,6 +19,7 @@ var mayImport = map[string][]string{
 	"queue":                {"schema"},
 	"prefs":                {"schema"},
 	"pace":                 {"schema"},
+	"ledger":               {"schema"},
 	"channels":             {"schema"},
 	"channels/*":           {"schema", "channels", "channels/httpfail", "channels/outbound", "channels/unsubscribe"},
 	"channels/unsubscribe": {"schema"},
@@ -29,7 +30,7 @@ var mayImport = map[string][]string{
 	"farend":               {},
 	"dev":                  {"schema", "farend"},
 	"servertest":           {},
-	"cmd/tocsin":           {"schema", "queue", "prefs", "pace", "channels", "channels/*", "worker", "farend", "dev"},
+	"cmd/tocsin":           {"schema", "queue", "prefs", "pace", "ledger", "channels", "channels/*", "worker", "farend", "dev"},
 }
 
 func TestImportsFollowTheData(t *testing.T) {

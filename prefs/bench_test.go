@@ -23,7 +23,7 @@ func BenchmarkRecipients(b *testing.B) {
 				planned := 0
 				for chunk, err := range f.Recipients(b.Context(), account, "") {
 					require.NoError(b, err)
-					planned += len(prefs.Plan(e, chunk, []string{"email"}, noon))
+					planned += len(deliveries(prefs.Plan(e, chunk, []string{"email"}, noon)))
 				}
 				require.Equal(b, members, planned)
 			}

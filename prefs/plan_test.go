@@ -89,11 +89,60 @@ func TestPlan(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			var got []string
-			for _, d := range prefs.Plan(test.event, test.recipients, test.offered, noon) {
+			for _, d := range deliveries(prefs.Plan(test.event, test.recipients, test.offered, noon)) {
 				got = append(got, d.User+"/"+d.Channel+"/"+d.Target)
 				require.Equal(t, schema.Delivery{Event: test.event, User: d.User, Channel: d.Channel, Target: d.Target, Planned: noon}, d)
 			}
 			require.Equal(t, test.want, got)
+		})
+	}
+}
+
+func deliveries(plans []schema.Plan) []schema.Delivery {
+	var all []schema.Delivery
+	for _, p := range plans {
+		all = append(all, p.Deliveries...)
+	}
+	return all
+}
+
+func TestPlanSaysWhyAMemberIsNotTold(t *testing.T) {
+	t.Parallel()
+	const redeployed, started = "stack.redeploy.ok", "stack.deploy.started" // on and off by default
+	phone, pad := prefs.TargetRef{"ios", "phone"}, prefs.TargetRef{"ios", "pad"}
+	skipped := func(channel, target string, rule schema.Rule) schema.Skipped {
+		return schema.Skipped{Channel: channel, Target: target, Rule: rule}
+	}
+	for name, test := range map[string]struct {
+		typeName  string
+		recipient prefs.Recipient
+		want      []schema.Skipped
+	}{
+		"nothing is set up": {
+			redeployed, prefs.Recipient{},
+			[]schema.Skipped{skipped("email", "", schema.RuleNotSetUp), skipped("ios", "", schema.RuleNotSetUp)},
+		},
+		"one of two devices is gone": {
+			redeployed, prefs.Recipient{Targets: []prefs.TargetRef{phone}, Off: []prefs.TargetRef{pad}},
+			[]schema.Skipped{skipped("email", "", schema.RuleNotSetUp), skipped("ios", "pad", schema.RuleTargetOff)},
+		},
+		"the user does not want the type, and then it does not matter that a device is gone": {
+			redeployed, prefs.Recipient{
+				Choices: map[prefs.Cell]bool{{Type: redeployed, Channel: "ios"}: false},
+				Targets: []prefs.TargetRef{phone}, Off: []prefs.TargetRef{pad},
+			},
+			[]schema.Skipped{skipped("email", "", schema.RuleNotSetUp), skipped("ios", "", schema.RuleChosenOff)},
+		},
+		"the type is off by default": {
+			started, prefs.Recipient{Targets: []prefs.TargetRef{phone}},
+			[]schema.Skipped{skipped("email", "", schema.RuleNotSetUp), skipped("ios", "", schema.RuleDefaultOff)},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			plans := prefs.Plan(schema.Event{Type: test.typeName}, []prefs.Recipient{test.recipient}, []string{"ios", "email"}, noon)
+			require.Len(t, plans, 1)
+			require.Equal(t, test.want, plans[0].Skipped)
 		})
 	}
 }
@@ -116,6 +165,7 @@ func TestPlanProperties(t *testing.T) {
 			User:    rapid.StringMatching(`[ab]{1,3}`).Draw(t, "user"),
 			Choices: rapid.MapOf(cell, rapid.Bool()).Draw(t, "choices"),
 			Targets: rapid.SliceOfN(target, 0, 6).Draw(t, "targets"),
+			Off:     rapid.SliceOfN(target, 0, 3).Draw(t, "off"),
 		}
 	})
 	rapid.Check(t, func(t *rapid.T) {
@@ -126,7 +176,7 @@ func TestPlanProperties(t *testing.T) {
 		plan := prefs.Plan(e, recipients, offered, noon)
 
 		planned := make(map[string]bool)
-		for _, d := range plan {
+		for _, d := range deliveries(plan) {
 			require.False(t, planned[d.ID()], "delivery id %s twice", d.ID())
 			planned[d.ID()] = true
 		}
@@ -139,9 +189,17 @@ func TestPlanProperties(t *testing.T) {
 			}
 		}
 		require.Equal(t, wanted, planned)
+		for _, p := range plan {
+			for _, channel := range offered {
+				told := slices.ContainsFunc(p.Deliveries, func(d schema.Delivery) bool { return d.Channel == channel })
+				skipped := slices.ContainsFunc(p.Skipped, func(s schema.Skipped) bool { return s.Channel == channel && s.Rule.String() != "" })
+				require.True(t, told || skipped, "%s is neither told by %s nor is it said why not", p.User, channel)
+			}
+		}
 
 		for i := range recipients {
 			slices.Reverse(recipients[i].Targets)
+			slices.Reverse(recipients[i].Off)
 		}
 		slices.Reverse(recipients)
 		require.Equal(t, plan, prefs.Plan(e, recipients, offered, noon), "the order of what is given shows in the plan")

@@ -68,7 +68,7 @@ func (s *Store) readRecipients(ctx context.Context, users []string) ([]Recipient
 			return nil, err
 		default:
 			r := readRecord(fields)
-			recipients[i] = Recipient{User: users[i], Choices: r.choices, Targets: r.targetsOn(), Unreadable: r.unreadable}
+			recipients[i] = Recipient{User: users[i], Choices: r.choices, Targets: r.targetsOn(), Off: r.targetsOff(), Unreadable: r.unreadable}
 		}
 	}
 	return recipients, nil

@@ -24,7 +24,7 @@ func testRecipients(t *testing.T, f fixture) {
 
 	_, err := f.SwitchOff(t.Context(), "ada", hook, "410", noon.AddDate(100, 0, 0))
 	require.NoError(t, err)
-	ada.Targets = []prefs.TargetRef{mail}
+	ada.Targets, ada.Off = []prefs.TargetRef{mail}, []prefs.TargetRef{hook}
 	require.Equal(t, []prefs.Recipient{ada}, f.recipients(t, "acme"))
 }
 
@@ -59,7 +59,7 @@ func testABrokenRecordStopsNobodyElse(t *testing.T, f fixture) {
 	require.ElementsMatch(t, []prefs.Recipient{
 		{User: "ada", Targets: []prefs.TargetRef{mail}},
 		{
-			User: "bob", Targets: []prefs.TargetRef{mail, hook},
+			User: "bob", Targets: []prefs.TargetRef{mail, hook}, Off: []prefs.TargetRef{{Channel: "hipchat", ID: "main"}},
 			Choices:    map[prefs.Cell]bool{{Type: "job.fail", Channel: "webhook"}: false},
 			Unreadable: []string{"a/b/c", "job.fail/email", "nonsense", "target/ios", "target/ios/a.b", "target/ios/phone"},
 		},

@@ -75,14 +75,26 @@ func (r *record) readChoice(field, value string) bool {
 }
 
 // sortedRefs lists the targets by channel and id.
-func (r *record) sortedRefs() []TargetRef {
-	return slices.SortedFunc(maps.Keys(r.targets), func(a, b TargetRef) int {
-		return cmp.Or(cmp.Compare(a.Channel, b.Channel), cmp.Compare(a.ID, b.ID))
-	})
+func (r *record) sortedRefs() []TargetRef { return sorted(slices.Collect(maps.Keys(r.targets))) }
+
+func (r *record) targetsOn() []TargetRef  { return r.targetsThatAre(false) }
+func (r *record) targetsOff() []TargetRef { return r.targetsThatAre(true) }
+
+func (r *record) targetsThatAre(off bool) []TargetRef {
+	var refs []TargetRef
+	for ref, m := range r.targets {
+		if m.off == off {
+			refs = append(refs, ref)
+		}
+	}
+	return sorted(refs)
 }
 
-func (r *record) targetsOn() []TargetRef {
-	return slices.DeleteFunc(r.sortedRefs(), func(ref TargetRef) bool { return r.targets[ref].off })
+func sorted(refs []TargetRef) []TargetRef {
+	slices.SortFunc(refs, func(a, b TargetRef) int {
+		return cmp.Or(cmp.Compare(a.Channel, b.Channel), cmp.Compare(a.ID, b.ID))
+	})
+	return refs
 }
 
 func choiceField(cell Cell) string       { return cell.Type + "/" + cell.Channel }

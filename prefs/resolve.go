@@ -15,23 +15,15 @@ import (
 
 // Resolution is what the preferences say of a delivery at this moment.
 type Resolution struct {
-	// Suppressed tells people why the delivery is not made any more; if it is
-	// empty, send. Profile is empty and Settings nil where it is set.
-	Suppressed string
+	// Suppressed is the rule by which the delivery is not made any more; if it
+	// is empty, send. Profile is empty and Settings nil where it is set.
+	Suppressed schema.Rule
+	Why        string // Suppressed, in words for people
 
 	Settings json.RawMessage // of the target, in the clear
 	Since    time.Time       // when these settings were saved
 	Profile  Profile
 }
-
-const (
-	notKnown   = "no such user any more"
-	notMember  = "no longer a member of the account"
-	noTarget   = "no such target any more"
-	targetOff  = "target is switched off"
-	chosenOff  = "switched off by the user"
-	defaultOff = "off by default for this type"
-)
 
 // Resolve reads, in one round trip, whether a delivery is still to be made and
 // to where. Call it at every attempt. Settings that the keyring cannot open are
@@ -49,9 +41,9 @@ func (s *Store) Resolve(ctx context.Context, d schema.Delivery) (Resolution, err
 	if err = cmp.Or(err, reply.err()); err != nil {
 		return Resolution{}, fmt.Errorf("read the preferences of user %s: %w", d.User, err)
 	}
-	suppressed, since, err := reply.verdict(cell)
+	m, suppressed, err := reply.verdict(cell)
 	if suppressed != "" || err != nil {
-		return Resolution{Suppressed: suppressed}, err
+		return Resolution{Suppressed: suppressed, Why: inWords(suppressed, m)}, err
 	}
 	settings, err := s.keys.open(d.User, ref, reply.sealed.Val())
 	if err != nil {
@@ -61,7 +53,7 @@ func (s *Store) Resolve(ctx context.Context, d schema.Delivery) (Resolution, err
 	if err != nil {
 		return Resolution{}, err
 	}
-	return Resolution{Settings: settings, Since: since, Profile: profile}, nil
+	return Resolution{Settings: settings, Since: m.at, Profile: profile}, nil
 }
 
 type resolveReply struct {
@@ -80,33 +72,38 @@ func (r resolveReply) err() error {
 	return nil
 }
 
-// verdict says why the delivery is not made, or since when its target stands.
-// A choice that makes no sense counts as none, as in Recipients.
-func (r resolveReply) verdict(cell Cell) (suppressed string, since time.Time, err error) {
+// verdict is the target's marker, and the rule by which the delivery is not
+// made. A choice that makes no sense counts as none, as in Recipients.
+func (r resolveReply) verdict(cell Cell) (m marker, suppressed schema.Rule, err error) {
 	choice, _ := r.fields.Val()[0].(string)
 	text, marked := r.fields.Val()[1].(string)
-	var m marker
 	if marked {
 		if m, err = parseMarker(text); err != nil {
-			return "", time.Time{}, err
+			return marker{}, "", err
 		}
 	}
 	on, chosen := parseChoice(choice)
 	switch {
 	case errors.Is(r.profile.Err(), redis.Nil):
-		return notKnown, time.Time{}, nil
+		return m, schema.RuleNoUser, nil
 	case !r.member.Val():
-		return notMember, time.Time{}, nil
+		return m, schema.RuleNotMember, nil
 	case !marked || errors.Is(r.sealed.Err(), redis.Nil):
-		return noTarget, time.Time{}, nil
-	case m.off && m.reason != "":
-		return targetOff + ": " + m.reason, time.Time{}, nil
+		return m, schema.RuleNotSetUp, nil
 	case m.off:
-		return targetOff, time.Time{}, nil
+		return m, schema.RuleTargetOff, nil
 	case chosen && !on:
-		return chosenOff, time.Time{}, nil
+		return m, schema.RuleChosenOff, nil
 	case !chosen && !defaultFor(cell.Type):
-		return defaultOff, time.Time{}, nil
+		return m, schema.RuleDefaultOff, nil
 	}
-	return "", m.at, nil
+	return m, "", nil
+}
+
+// inWords adds to a rule what the target's marker knows.
+func inWords(rule schema.Rule, m marker) string {
+	if rule == schema.RuleTargetOff && m.reason != "" {
+		return rule.String() + ": " + m.reason
+	}
+	return rule.String()
 }

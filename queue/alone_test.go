@@ -74,8 +74,7 @@ func TestBystandersOfCrashesAreTriedAloneAndDelivered(t *testing.T) {
 		return queue.Done()
 	})
 	prepare(t, pool, js, queue.DeliveryStream, "webhook")
-	require.NoError(t, q.PublishDeliveries(t.Context(),
-		[]schema.Delivery{delivery(t, "e1"), delivery(t, "e2"), delivery(t, "e3")}))
+	require.NoError(t, q.PublishPlans(t.Context(), plans(delivery(t, "e1"), delivery(t, "e2"), delivery(t, "e3"))))
 	crash(t, js, queue.DeliveryStream, "webhook", 3, 4)
 
 	running(t, pool)
@@ -106,7 +105,7 @@ func TestDeliveryThatKillsItsWorkersAloneIsADeadLetter(t *testing.T) {
 		return queue.HandBack()
 	})
 	prepare(t, pool, js, queue.DeliveryStream, "webhook")
-	require.NoError(t, q.PublishDeliveries(t.Context(), []schema.Delivery{delivery(t, "e1")}))
+	require.NoError(t, q.PublishPlans(t.Context(), plans(delivery(t, "e1"))))
 	crash(t, js, queue.DeliveryStream, "webhook", 1, 4)
 	stopWith(t, pool, begun, finish)
 
@@ -135,7 +134,7 @@ func TestStoppingIsNoEvidenceAgainstASuspect(t *testing.T) {
 		return queue.HandBack()
 	})
 	prepare(t, pool, js, queue.DeliveryStream, "webhook")
-	require.NoError(t, q.PublishDeliveries(t.Context(), []schema.Delivery{delivery(t, "e1")}))
+	require.NoError(t, q.PublishPlans(t.Context(), plans(delivery(t, "e1"))))
 	crash(t, js, queue.DeliveryStream, "webhook", 1, 4)
 	stopWith(t, pool, begun, finish)
 
@@ -218,7 +217,7 @@ func TestPanicHurtsTheMessageThatCausedIt(t *testing.T) {
 		return queue.Done()
 	})
 	running(t, pool)
-	require.NoError(t, q.PublishDeliveries(t.Context(), []schema.Delivery{delivery(t, "bad"), delivery(t, "good")}))
+	require.NoError(t, q.PublishPlans(t.Context(), plans(delivery(t, "bad"), delivery(t, "good"))))
 	require.Equal(t, "bad", receive(t, handed).Event.ID)
 	require.Equal(t, "good", receive(t, handed).Event.ID)
 	require.Equal(t, 1, servertest.InHand(t, stranger(t, n), queue.DeliveryStream, "webhook"), "it is kept for another worker")

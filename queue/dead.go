@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"maps"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -36,44 +37,13 @@ var ErrNoLetter = errors.New("no such dead letter")
 // there are when it begins. subject may hold wildcards.
 func (q *Queue) DeadLetters(ctx context.Context, subject string) iter.Seq2[DeadLetter, error] {
 	return func(yield func(DeadLetter, error) bool) {
-		if err := q.eachDead(ctx, subject, yield); err != nil {
+		err := q.each(ctx, place{stream: DeadStream, subject: subject}, func(msg *jetstream.RawStreamMsg) bool {
+			return yield(readLetter(msg), nil)
+		})
+		if err != nil {
 			yield(DeadLetter{}, fmt.Errorf("read dead letters on %s: %w", subject, err))
 		}
 	}
-}
-
-func (q *Queue) eachDead(ctx context.Context, subject string, yield func(DeadLetter, error) bool) error {
-	consumer, err := q.js.OrderedConsumer(ctx, DeadStream, jetstream.OrderedConsumerConfig{
-		FilterSubjects: []string{subject},
-	})
-	if err != nil {
-		return err
-	}
-	left := consumer.CachedInfo().NumPending
-	if left == 0 {
-		return nil
-	}
-	messages, err := consumer.Messages()
-	if err != nil {
-		return err
-	}
-	defer messages.Stop()
-	for left > 0 {
-		msg, err := messages.Next(jetstream.NextContext(ctx))
-		if err != nil {
-			return err
-		}
-		meta, err := msg.Metadata()
-		if err != nil {
-			return err
-		}
-		left = meta.NumPending
-		letter := readLetter(meta.Sequence.Stream, meta.Timestamp, msg.Subject(), msg.Headers(), msg.Data())
-		if !yield(letter, nil) {
-			return nil
-		}
-	}
-	return nil
 }
 
 // DeadLetter reads one dead letter. The error is ErrNoLetter if it is not there.
@@ -89,21 +59,34 @@ func (q *Queue) DeadLetter(ctx context.Context, sequence uint64) (DeadLetter, er
 	if err != nil {
 		return DeadLetter{}, fmt.Errorf("read dead letter %d: %w", sequence, err)
 	}
-	return readLetter(msg.Sequence, msg.Time, msg.Subject, msg.Header, msg.Data), nil
+	return readLetter(msg), nil
 }
 
-func readLetter(sequence uint64, stored time.Time, subject string, header nats.Header, body []byte) DeadLetter {
+func readLetter(msg *jetstream.RawStreamMsg) DeadLetter {
 	letter := DeadLetter{
-		Sequence: sequence, Died: stored, Subject: subject,
-		Cause: Cause(header.Get(headerCause)), Reason: header.Get(headerDeadReason),
-		Header: schema.Header(header), Body: body,
+		Sequence: msg.Sequence, Died: msg.Time, Subject: msg.Subject,
+		Cause: Cause(msg.Header.Get(headerCause)), Reason: msg.Header.Get(headerDeadReason),
+		Header: schema.Header(withoutPlace(msg.Header)), Body: msg.Data,
 	}
-	if header.Get(headerDelivery) != "" {
-		if d, err := decode(header, body); err == nil {
+	if msg.Header.Get(headerDelivery) != "" {
+		if d, err := decode(msg.Header, msg.Data); err == nil {
 			letter.Delivery = &d
 		}
 	}
 	return letter
+}
+
+// withoutPlace leaves out what a direct read adds to the headers of a message:
+// where it lies (ADR-31).
+func withoutPlace(header nats.Header) nats.Header {
+	header = maps.Clone(header)
+	for _, name := range [...]string{
+		jetstream.StreamHeader, jetstream.SubjectHeader, jetstream.SequenceHeader, jetstream.TimeStampHeaer,
+		"Nats-Num-Pending", "Nats-Last-Sequence", "Nats-UpTo-Sequence",
+	} {
+		delete(header, name)
+	}
+	return header
 }
 
 // Replay sends a dead letter on its way again: a delivery to its channel, with
@@ -115,22 +98,31 @@ func (q *Queue) Replay(ctx context.Context, sequence uint64) error {
 	if err != nil {
 		return err
 	}
-	if err := q.store(ctx, revive(letter), fmt.Sprintf("replay:%d", sequence)); err != nil {
+	if err := q.storeAll(ctx, revive(letter)); err != nil {
 		return fmt.Errorf("replay dead letter %d: %w", sequence, err)
 	}
 	return q.Discard(ctx, sequence)
 }
 
-func revive(letter DeadLetter) *nats.Msg {
+// revive is what a replay stores. Its key keeps one that is repeated, because it
+// failed between storing and discarding, from storing twice.
+func revive(letter DeadLetter) []keyed {
+	key := fmt.Sprintf("replay:%d", letter.Sequence)
 	if letter.Delivery == nil {
-		return reviveEvent(letter)
+		return []keyed{{reviveEvent(letter), key}}
 	}
-	d := *letter.Delivery
-	d.Replays++
-	d.Planned = time.Now()
-	d.Attempts, d.Hops, d.Strikes = 0, 0, 0
-	d.Due, d.Last = time.Time{}, schema.Attempt{}
-	return encode(schema.DeliverySubject(d.Channel), d)
+	d := again(*letter.Delivery, letter.Delivery.Replays+1)
+	return []keyed{
+		{Msg: entry(d.Record(schema.RecordReplayed, d.Planned))},
+		{encode(schema.DeliverySubject(d.Channel), d), key},
+	}
+}
+
+// again is a delivery that begins anew, for the n-th time, under the same id.
+func again(d schema.Delivery, n int) schema.Delivery {
+	return schema.Delivery{
+		Event: d.Event, User: d.User, Channel: d.Channel, Target: d.Target, Planned: time.Now(), Replays: n,
+	}
 }
 
 // reviveEvent strips what burying has added, but for its sequence: by that the

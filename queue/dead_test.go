@@ -48,7 +48,7 @@ func TestDeadDeliveryIsReplayedUnderTheSameID(t *testing.T) {
 	})
 	running(t, pool)
 	want := delivery(t, "e1")
-	require.NoError(t, q.PublishDeliveries(t.Context(), []schema.Delivery{want}))
+	require.NoError(t, q.PublishPlans(t.Context(), plans(want)))
 	receive(t, handed)
 
 	letter := eventuallyLetter(t, q)

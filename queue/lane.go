@@ -217,23 +217,34 @@ func (q *Queue) settle(ctx context.Context, msg jetstream.Msg, o Outcome) {
 	}
 }
 
-// storeNext stores what an outcome leaves behind, if anything.
+// storeNext stores what an outcome leaves behind, if anything: what comes next,
+// and the ledger's record of what was. Both are under way at the same time.
 func (q *Queue) storeNext(ctx context.Context, msg jetstream.Msg, o Outcome) error {
-	switch o.verdict {
-	case park:
-		return q.parkDelivery(ctx, o.delivery, rungFor(time.Until(o.delivery.Due)))
-	case isolated:
-		return q.isolateDelivery(ctx, o.delivery)
-	case isolateEvent:
-		return q.store(ctx, suspectEvent(msg), keyOf(msg))
-	case bury:
-		if o.delivery.Channel == "" {
-			return q.store(ctx, deadEvent(msg, o.death), keyOf(msg))
-		}
-		return q.store(ctx, deadDelivery(o.delivery, o.death), keyOf(msg))
-	default:
-		return nil
+	var leaves []keyed
+	if next := nextOf(msg, o); next.Msg != nil {
+		leaves = append(leaves, next)
 	}
+	if o.record != nil {
+		leaves = append(leaves, keyed{Msg: entry(*o.record)})
+	}
+	return q.storeAll(ctx, leaves)
+}
+
+// nextOf is what an outcome makes of a message.
+func nextOf(msg jetstream.Msg, o Outcome) keyed {
+	switch {
+	case o.verdict == park:
+		return hopTo(o.delivery, retrySubject(rungFor(time.Until(o.delivery.Due)), o.delivery.Channel))
+	case o.verdict == isolated:
+		return hopTo(o.delivery, aloneSubject(o.delivery.Channel))
+	case o.verdict == isolateEvent:
+		return keyed{suspectEvent(msg), keyOf(msg)}
+	case o.verdict == bury && o.delivery.Channel == "":
+		return keyed{deadEvent(msg, o.death), keyOf(msg)}
+	case o.verdict == bury:
+		return keyed{deadDelivery(o.delivery, o.death), keyOf(msg)}
+	}
+	return keyed{}
 }
 
 // keyOf is the idempotency key of what a message becomes: one for each message

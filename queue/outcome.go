@@ -10,9 +10,10 @@ import (
 // it; settle alone acts on it.
 type Outcome struct {
 	verdict  verdict
-	delivery schema.Delivery // of park and bury
-	wait     time.Duration   // of stay
+	delivery schema.Delivery // of park, bury and isolated
+	wait     time.Duration   // of stayed
 	death    Death
+	record   *schema.Record // for the ledger; nil: nothing has become of a delivery
 }
 
 type verdict int
@@ -28,15 +29,52 @@ const (
 	abandon                     // leave it unacknowledged; it is handed out again after ackWait
 )
 
-// Done says that nothing is left to do: delivered, suppressed or routed.
+var verdictTexts = map[verdict]string{
+	done: "done", park: "parked", bury: "buried", stayed: "stayed", handBack: "handed back",
+	isolated: "isolated", isolateEvent: "isolated", abandon: "abandoned",
+}
+
+// String says in a word what becomes of the message.
+func (o Outcome) String() string { return verdictTexts[o.verdict] }
+
+// Done says that an event is routed, or needs no routing.
 func Done() Outcome { return Outcome{verdict: done} }
 
-// Park says that d is to be handed out again when d.Due has come.
+// Delivered says that the far end has d, by its newest attempt, d.Last.
+func Delivered(d schema.Delivery) Outcome {
+	return Outcome{verdict: done, record: recordOf(d, schema.RecordDelivered)}
+}
+
+// Suppress says that d is not wanted any more. why says the rule in words.
+func Suppress(d schema.Delivery, rule schema.Rule, why string) Outcome {
+	record := recordOf(d, schema.RecordSuppressed)
+	record.Rule, record.Reason = rule, oneLine(why)
+	return Outcome{verdict: done, record: record}
+}
+
+// Retry says that the newest attempt, d.Last, failed, and that d is to be
+// handed out again when d.Due has come.
+func Retry(d schema.Delivery) Outcome {
+	record := recordOf(d, schema.RecordFailed)
+	record.Next = d.Due.UTC()
+	return Outcome{verdict: park, delivery: d, record: record}
+}
+
+// Park says that no attempt was made, and that d is to be handed out again when
+// d.Due has come.
 func Park(d schema.Delivery) Outcome { return Outcome{verdict: park, delivery: d} }
 
 // Bury says that d cannot be delivered.
 func Bury(d schema.Delivery, death Death) Outcome {
-	return Outcome{verdict: bury, delivery: d, death: death}
+	record := recordOf(d, schema.RecordDead)
+	record.Cause, record.Reason = string(death.Cause), oneLine(death.Reason)
+	return Outcome{verdict: bury, delivery: d, death: death, record: record}
+}
+
+func recordOf(d schema.Delivery, kind schema.RecordKind) *schema.Record {
+	record := d.Record(kind, time.Now())
+	record.Status, record.Reason = oneLine(record.Status), oneLine(record.Reason)
+	return &record
 }
 
 // BuryEvent says that the event in hand cannot be routed.

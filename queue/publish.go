@@ -24,33 +24,23 @@ func (q *Queue) PublishEvent(ctx context.Context, e schema.Event) (sequence uint
 	return ack.Sequence, ack.Duplicate, nil
 }
 
-// PublishDeliveries stores deliveries for their first attempt and returns when
-// all of them are stored. It may be called again after an error: those already
-// stored are not stored twice within the duplicate window.
-func (q *Queue) PublishDeliveries(ctx context.Context, deliveries []schema.Delivery) error {
-	pending := make([]jetstream.PubAckFuture, 0, len(deliveries))
-	for _, d := range deliveries {
-		msg := encode(schema.DeliverySubject(d.Channel), d)
-		if most := q.conn.MaxPayload() - growth; int64(msg.Size()) > most {
-			return fmt.Errorf("delivery has %d bytes with its headers, and at most %d can be carried", msg.Size(), most)
-		}
-		future, err := q.js.PublishMsgAsync(msg,
-			jetstream.WithMsgID(firstAttemptKey(d)), jetstream.WithStallWait(publishTimeout))
-		if err != nil {
-			return fmt.Errorf("publish delivery to %s: %w", msg.Subject, err)
-		}
-		pending = append(pending, future)
-	}
-	for _, future := range pending {
-		select {
-		case <-future.Ok():
-		case err := <-future.Err():
-			return fmt.Errorf("publish delivery to %s: %w", future.Msg().Subject, q.mend(ctx, err))
-		case <-ctx.Done():
-			return fmt.Errorf("publish deliveries: %w", context.Cause(ctx))
+// PublishPlans stores what an event means for members of its account: for each
+// a record in the ledger, and its deliveries for their first attempt. It returns
+// when all of it is stored. It may be called again after an error: deliveries
+// already stored are not stored twice within the duplicate window.
+func (q *Queue) PublishPlans(ctx context.Context, plans []schema.Plan) error {
+	var messages []keyed
+	for _, p := range plans {
+		messages = append(messages, keyed{Msg: entry(p.Record())})
+		for _, d := range p.Deliveries {
+			msg := encode(schema.DeliverySubject(d.Channel), d)
+			if most := q.conn.MaxPayload() - growth; int64(msg.Size()) > most {
+				return fmt.Errorf("delivery has %d bytes with its headers, and at most %d can be carried", msg.Size(), most)
+			}
+			messages = append(messages, keyed{msg, firstAttemptKey(d)})
 		}
 	}
-	return nil
+	return q.storeAll(ctx, messages)
 }
 
 // growth is what retries and a death may add to the headers of a delivery: three
@@ -67,25 +57,47 @@ func firstAttemptKey(d schema.Delivery) string {
 	return d.ID() + ":replay" + strconv.Itoa(d.Replays)
 }
 
-func (q *Queue) parkDelivery(ctx context.Context, d schema.Delivery, r rung) error {
-	return q.hop(ctx, d, retrySubject(r, d.Channel))
-}
-
-func (q *Queue) isolateDelivery(ctx context.Context, d schema.Delivery) error {
-	return q.hop(ctx, d, aloneSubject(d.Channel))
-}
-
-func (q *Queue) hop(ctx context.Context, d schema.Delivery, subject string) error {
+// hopTo is a delivery on its way to another subject. Each of its hops has a key of
+// its own.
+func hopTo(d schema.Delivery, subject string) keyed {
 	d.Hops++
 	key := fmt.Sprintf("%s:%d:%d:%d", d.ID(), d.Replays, d.Attempts, d.Hops)
-	return q.store(ctx, encode(subject, d), key)
+	return keyed{encode(subject, d), key}
 }
 
-func (q *Queue) store(ctx context.Context, msg *nats.Msg, key string) error {
+// keyed is a message and its idempotency key, if it has one.
+type keyed struct {
+	*nats.Msg
+	key string
+}
+
+// storeAll stores messages beside each other and returns when all of them are
+// stored, or the first could not be.
+func (q *Queue) storeAll(ctx context.Context, messages []keyed) error {
 	ctx, cancel := context.WithTimeout(ctx, publishTimeout)
 	defer cancel()
-	_, err := q.js.PublishMsg(ctx, msg, jetstream.WithMsgID(key))
-	return wrap(q.mend(ctx, err), "store on %s", msg.Subject)
+	pending := make([]jetstream.PubAckFuture, len(messages))
+	for i, m := range messages {
+		options := []jetstream.PublishOpt{jetstream.WithStallWait(publishTimeout)}
+		if m.key != "" {
+			options = append(options, jetstream.WithMsgID(m.key))
+		}
+		future, err := q.js.PublishMsgAsync(m.Msg, options...)
+		if err != nil {
+			return fmt.Errorf("store on %s: %w", m.Subject, err)
+		}
+		pending[i] = future
+	}
+	for _, future := range pending {
+		select {
+		case <-future.Ok():
+		case err := <-future.Err():
+			return fmt.Errorf("store on %s: %w", future.Msg().Subject, q.mend(ctx, err))
+		case <-ctx.Done():
+			return fmt.Errorf("store on %s: %w", future.Msg().Subject, context.Cause(ctx))
+		}
+	}
+	return nil
 }
 
 // mend makes the streams anew if err says that nobody keeps a subject: somebody

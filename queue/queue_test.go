@@ -51,6 +51,15 @@ func delivery(t *testing.T, id string) schema.Delivery {
 	return schema.Delivery{Event: event, User: "ada", Channel: "webhook", Target: "main", Planned: time.Now().UTC()}
 }
 
+// plans makes each delivery one that an event has made.
+func plans(deliveries ...schema.Delivery) []schema.Plan {
+	var all []schema.Plan
+	for _, d := range deliveries {
+		all = append(all, schema.PlanOf(d, "Redeploy of Ledger failed"))
+	}
+	return all
+}
+
 // running runs a pool until the test, or the returned function, stops it.
 func running(t *testing.T, pool *queue.Pool) (stop func()) {
 	t.Helper()
@@ -179,7 +188,7 @@ func TestDeliveryIsHandedOutAndDone(t *testing.T) {
 	})
 	running(t, pool)
 	want := delivery(t, "e1")
-	require.NoError(t, q.PublishDeliveries(t.Context(), []schema.Delivery{want, want}), "the same twice is stored once")
+	require.NoError(t, q.PublishPlans(t.Context(), plans(want, want)), "the same twice is stored once")
 	require.Equal(t, want, receive(t, handed))
 	eventuallyEmpty(t, stranger(t, n), queue.DeliveryStream)
 	require.Empty(t, handed)
@@ -204,7 +213,7 @@ func TestParkedDeliveryComesBackWhenDueAndNotBefore(t *testing.T) {
 		return queue.Park(d)
 	})
 	running(t, pool)
-	require.NoError(t, q.PublishDeliveries(t.Context(), []schema.Delivery{delivery(t, "e1")}))
+	require.NoError(t, q.PublishPlans(t.Context(), plans(delivery(t, "e1"))))
 	first, second := receive(t, handed), receive(t, handed)
 	require.Equal(t, first.d.ID(), second.d.ID())
 	require.Equal(t, 1, second.d.Attempts)
@@ -231,7 +240,7 @@ func TestParkedDeliverySurvivesARestartAndIsNotEarly(t *testing.T) {
 		return queue.Park(d)
 	})
 	running(t, pool)
-	require.NoError(t, q.PublishDeliveries(t.Context(), []schema.Delivery{delivery(t, "e1")}))
+	require.NoError(t, q.PublishPlans(t.Context(), plans(delivery(t, "e1"))))
 	receive(t, handed)
 	require.Eventually(t, func() bool { return messages(t, stranger(t, n), queue.RetryStream) == 1 }, 10*time.Second, 10*time.Millisecond)
 	n.Stop()
@@ -256,7 +265,7 @@ func TestStoppingHandsBackAndFinishesWhatIsInHand(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	stopped := make(chan struct{})
 	go func() { defer close(stopped); pool.Run(ctx) }()
-	require.NoError(t, q.PublishDeliveries(t.Context(), []schema.Delivery{delivery(t, "e1"), delivery(t, "e2")}))
+	require.NoError(t, q.PublishPlans(t.Context(), plans(delivery(t, "e1"), delivery(t, "e2"))))
 	receive(t, begun)
 	cancel()
 	close(finish)
@@ -286,7 +295,7 @@ func TestDrainTimeEndsWhatHangs(t *testing.T) {
 		return queue.HandBack()
 	})
 	stop := running(t, pool)
-	require.NoError(t, q.PublishDeliveries(t.Context(), []schema.Delivery{delivery(t, "e1")}))
+	require.NoError(t, q.PublishPlans(t.Context(), plans(delivery(t, "e1"))))
 	receive(t, begun)
 	stop()
 }
@@ -302,10 +311,10 @@ func TestConsumerThatSomebodyDeletedIsMadeAnew(t *testing.T) {
 		return queue.Done()
 	})
 	running(t, pool)
-	require.NoError(t, q.PublishDeliveries(t.Context(), []schema.Delivery{delivery(t, "e1")}))
+	require.NoError(t, q.PublishPlans(t.Context(), plans(delivery(t, "e1"))))
 	receive(t, handed)
 	require.NoError(t, stranger(t, n).DeleteConsumer(t.Context(), queue.DeliveryStream, "webhook"))
-	require.NoError(t, q.PublishDeliveries(t.Context(), []schema.Delivery{delivery(t, "e2")}))
+	require.NoError(t, q.PublishPlans(t.Context(), plans(delivery(t, "e2"))))
 	require.Equal(t, "e2", receive(t, handed).Event.ID)
 }
 
@@ -326,7 +335,7 @@ func TestHandingBackIsNotMistakenForACrash(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	stopped := make(chan struct{})
 	go func() { defer close(stopped); pool.Run(ctx) }()
-	require.NoError(t, q.PublishDeliveries(t.Context(), []schema.Delivery{delivery(t, "e1"), delivery(t, "e2")}))
+	require.NoError(t, q.PublishPlans(t.Context(), plans(delivery(t, "e1"), delivery(t, "e2"))))
 	receive(t, begun)
 	receive(t, begun)
 	cancel()

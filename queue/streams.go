@@ -21,6 +21,7 @@ const (
 	DeliveryStream = "TOCSIN_DELIVERIES"
 	RetryStream    = "TOCSIN_RETRIES"
 	DeadStream     = "TOCSIN_DEAD"
+	LedgerStream   = "TOCSIN_LEDGER"
 )
 
 // DuplicateWindow is how long a message id is remembered. The server keeps
@@ -31,15 +32,21 @@ const (
 	eventAge = 72 * time.Hour
 	deadAge  = 30 * 24 * time.Hour
 
+	// The ledger is bounded three ways. A record has about 400 bytes: 4 GiB are
+	// some ten million of them, or five million deliveries.
+	ledgerAge     = 30 * 24 * time.Hour
+	ledgerBytes   = 4 << 30
+	ledgerPerUser = 10_000 // records of one member of an account
+
 	// headroom is what a dead letter needs beyond the event it holds: reason,
 	// times and NATS's own headers. The server refuses a bigger event at
 	// publication, where its producer can see it.
 	headroom = 8 << 10
 )
 
-// minimumServer has the consumer API that we use (create and update told
-// apart); older ones accept our requests and do something else.
-var minimumServer = [3]int{2, 10, 0}
+// minimumServer can read a page of a stream by one request (ADR-31, batched
+// direct get); older ones answer such a request with a single message.
+var minimumServer = [3]int{2, 11, 0}
 
 // ErrUnusable marks a server that will not do however long we wait.
 var ErrUnusable = errors.New("this NATS server cannot be used")
@@ -105,12 +112,12 @@ func (q *Queue) streams() []jetstream.StreamConfig {
 		},
 		{
 			Name: DeliveryStream, Description: "deliveries that wait for their first attempt",
-			Subjects: []string{deliverySubjects}, Retention: jetstream.WorkQueuePolicy, Duplicates: DuplicateWindow,
+			Subjects: []string{deliverySubjects}, Retention: jetstream.WorkQueuePolicy, Duplicates: DuplicateWindow, AllowDirect: true,
 			Discard: jetstream.DiscardNew, // under a limit of the operator's it refuses; the other policy would drop what waits
 		},
 		{
 			Name: RetryStream, Description: "deliveries that wait until they are due",
-			Subjects: []string{retrySubjects}, Retention: jetstream.WorkQueuePolicy, Duplicates: DuplicateWindow,
+			Subjects: []string{retrySubjects}, Retention: jetstream.WorkQueuePolicy, Duplicates: DuplicateWindow, AllowDirect: true,
 			Discard: jetstream.DiscardNew, // under a limit of the operator's it refuses; the other policy would drop what waits
 		},
 		{
@@ -118,17 +125,18 @@ func (q *Queue) streams() []jetstream.StreamConfig {
 			Subjects: []string{schema.DeadSubjects}, Retention: jetstream.LimitsPolicy,
 			MaxAge: deadAge, Duplicates: DuplicateWindow, AllowDirect: true,
 		},
+		{
+			Name: LedgerStream, Description: "what became of each delivery",
+			Subjects: []string{schema.LedgerSubjects}, Retention: jetstream.LimitsPolicy,
+			MaxAge: ledgerAge, MaxBytes: ledgerBytes, MaxMsgsPerSubject: ledgerPerUser, AllowDirect: true,
+		},
 	}
 }
 
 func (q *Queue) ensureStream(ctx context.Context, want jetstream.StreamConfig) error {
 	stream, err := q.js.Stream(ctx, want.Name)
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
-		_, err = q.js.CreateStream(ctx, want)
-		if errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) { // another worker was faster
-			return nil
-		}
-		return wrap(err, "create stream %s", want.Name)
+		return q.createStream(ctx, want)
 	}
 	if err != nil {
 		return fmt.Errorf("look up stream %s: %w", want.Name, err)
@@ -144,6 +152,30 @@ func (q *Queue) ensureStream(ctx context.Context, want jetstream.StreamConfig) e
 	}
 	_, err = q.js.UpdateStream(ctx, upgraded)
 	return wrap(err, "upgrade stream %s", want.Name)
+}
+
+// createStream asks for less room where the server has not so much to give: a
+// bound in bytes is set aside for the stream when it is created.
+func (q *Queue) createStream(ctx context.Context, want jetstream.StreamConfig) error {
+	_, err := q.js.CreateStream(ctx, want)
+	for want.MaxBytes > leastBytes && isFull(err) {
+		want.MaxBytes /= 4
+		_, err = q.js.CreateStream(ctx, want)
+	}
+	if errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) { // another worker was faster
+		return nil
+	}
+	return wrap(err, "create stream %s", want.Name)
+}
+
+// leastBytes is below what any stream with a bound is of use with.
+const leastBytes = 64 << 20
+
+// isFull reports whether a server or account has not enough storage: error codes
+// 10047 and 10002 of JetStream (server/errors.json).
+func isFull(err error) bool {
+	refused, ok := errors.AsType[*jetstream.APIError](err)
+	return ok && (refused.ErrorCode == 10047 || refused.ErrorCode == 10002)
 }
 
 // upgrade adds to a stream what this version cannot do without, and leaves

@@ -26,7 +26,7 @@ func TestOutcomeIsStoredAfterItsStreamWasDeleted(t *testing.T) {
 	})
 	running(t, pool)
 	require.NoError(t, js.DeleteStream(t.Context(), queue.DeadStream))
-	require.NoError(t, q.PublishDeliveries(t.Context(), []schema.Delivery{delivery(t, "e1")}))
+	require.NoError(t, q.PublishPlans(t.Context(), plans(delivery(t, "e1"))))
 	require.Eventually(t, func() bool {
 		_, err := js.Stream(t.Context(), queue.DeadStream)
 		return err == nil
@@ -45,11 +45,11 @@ func TestDeathInAStreamThatIsMadeAnewIsNoDuplicate(t *testing.T) {
 		return queue.Bury(d, queue.Death{Cause: queue.Permanent, Reason: "no"})
 	})
 	running(t, pool)
-	require.NoError(t, q.PublishDeliveries(t.Context(), []schema.Delivery{delivery(t, "e1")}))
+	require.NoError(t, q.PublishPlans(t.Context(), plans(delivery(t, "e1"))))
 	eventuallyLetter(t, q)
 	require.NoError(t, js.DeleteStream(t.Context(), queue.DeliveryStream))
 	require.Eventually(t, func() bool {
-		return q.PublishDeliveries(t.Context(), []schema.Delivery{delivery(t, "e2")}) == nil
+		return q.PublishPlans(t.Context(), plans(delivery(t, "e2"))) == nil
 	}, 20*time.Second, 20*time.Millisecond)
 	require.Eventually(t, func() bool { return len(letters(t, q, schema.DeadSubjects)) == 2 }, 20*time.Second, 20*time.Millisecond)
 }
@@ -66,7 +66,7 @@ func TestConsumerThatAnOperatorBrokeIsPutRight(t *testing.T) {
 	})
 	prepare(t, pool, js, queue.DeliveryStream, "webhook")
 	running(t, pool)
-	require.NoError(t, q.PublishDeliveries(t.Context(), []schema.Delivery{delivery(t, "e1")}))
+	require.NoError(t, q.PublishPlans(t.Context(), plans(delivery(t, "e1"))))
 	receive(t, handed)
 	consumer, err := js.Consumer(t.Context(), queue.DeliveryStream, "webhook")
 	require.NoError(t, err)
@@ -74,10 +74,10 @@ func TestConsumerThatAnOperatorBrokeIsPutRight(t *testing.T) {
 	config.MaxRequestBatch = 1 // fewer than a pull asks for: the server refuses each
 	_, err = js.UpdateConsumer(t.Context(), queue.DeliveryStream, config)
 	require.NoError(t, err)
-	require.NoError(t, q.PublishDeliveries(t.Context(), []schema.Delivery{delivery(t, "e2"), delivery(t, "e3")}))
+	require.NoError(t, q.PublishPlans(t.Context(), plans(delivery(t, "e2"), delivery(t, "e3"))))
 	receive(t, handed)
 	receive(t, handed)
-	require.NoError(t, q.PublishDeliveries(t.Context(), []schema.Delivery{delivery(t, "e4")}))
+	require.NoError(t, q.PublishPlans(t.Context(), plans(delivery(t, "e4"))))
 	require.Equal(t, "e4", receive(t, handed).Event.ID)
 }
 
@@ -93,8 +93,8 @@ func TestFullQueueRefusesAndDropsNothing(t *testing.T) {
 		_, err = js.UpdateStream(t.Context(), config)
 		require.NoError(t, err)
 	}
-	require.NoError(t, q.PublishDeliveries(t.Context(), []schema.Delivery{delivery(t, "e1")}))
-	err := q.PublishDeliveries(t.Context(), []schema.Delivery{delivery(t, "e2")})
+	require.NoError(t, q.PublishPlans(t.Context(), plans(delivery(t, "e1"))))
+	err := q.PublishPlans(t.Context(), plans(delivery(t, "e2")))
 	require.Error(t, err)
 	require.True(t, queue.Unavailable(err), "it is worth waiting for room: %v", err)
 
@@ -110,7 +110,7 @@ func TestFullQueueRefusesAndDropsNothing(t *testing.T) {
 	})
 	running(t, pool)
 	require.Eventually(t, func() bool {
-		return q.PublishDeliveries(t.Context(), []schema.Delivery{delivery(t, "e2")}) == nil
+		return q.PublishPlans(t.Context(), plans(delivery(t, "e2"))) == nil
 	}, 20*time.Second, 20*time.Millisecond)
 	count := map[string]int{}
 	for range 4 {
@@ -129,7 +129,7 @@ func TestDeliveryThatIsAcceptedCanAlwaysBeParkedAndBuried(t *testing.T) {
 	big := delivery(t, "big")
 	fits := func() error {
 		big.Event.Data = json.RawMessage(`{"k":"` + strings.Repeat("x", size) + `"}`)
-		return q.PublishDeliveries(t.Context(), []schema.Delivery{big})
+		return q.PublishPlans(t.Context(), plans(big))
 	}
 	require.Error(t, fits())
 	for fits() != nil {
@@ -186,7 +186,7 @@ func TestStoppingLeavesAHandlerBehindThatNeverReturns(t *testing.T) {
 		return queue.Done()
 	})
 	stop := running(t, pool)
-	require.NoError(t, q.PublishDeliveries(t.Context(), []schema.Delivery{delivery(t, "e1")}))
+	require.NoError(t, q.PublishPlans(t.Context(), plans(delivery(t, "e1"))))
 	receive(t, begun)
 	stop()
 }

@@ -76,8 +76,8 @@ func TestUnreadableDeliveryIsRefused(t *testing.T) {
 func TestServerVersions(t *testing.T) {
 	t.Parallel()
 	for version, want := range map[string]bool{
-		"2.15.2": true, "2.10.0": true, "2.16.0-RC.1": true, "3.0.0": true,
-		"2.9.25": false, "1.4.1": false, "": false, "dev": false,
+		"2.15.2": true, "2.11.0": true, "2.16.0-RC.1": true, "3.0.0": true,
+		"2.10.29": false, "2.9.25": false, "1.4.1": false, "": false, "dev": false,
 	} {
 		require.Equal(t, want, atLeast(version, minimumServer), version)
 	}

@@ -95,7 +95,7 @@ var ruleTexts = map[Rule]string{
 	RuleNoUser:     "no such user any more",
 	RuleNotMember:  "no longer a member of the account",
 	RuleNotSetUp:   "not set up",
-	RuleTargetOff:  "switched off, because it could not be reached",
+	RuleTargetOff:  "target is switched off",
 	RuleChosenOff:  "switched off by the user",
 	RuleDefaultOff: "off by default for this type",
 }

@@ -47,8 +47,8 @@ func (dl *Deliverer) Deliver(stop, ctx context.Context, d schema.Delivery) queue
 	case err != nil:
 		return dl.failed(log, d, channels.Failure{Err: fmt.Errorf("read the target's settings: %w", err)})
 	case resolution.Suppressed != "":
-		log.Info("suppressed", zap.String("reason", resolution.Suppressed))
-		return queue.Done()
+		log.Info("suppressed", zap.String("reason", resolution.Why))
+		return queue.Suppress(d, resolution.Suppressed, resolution.Why)
 	}
 	turn, err := dl.takeTurn(stop, ctx, d, resolution)
 	switch {
@@ -58,7 +58,8 @@ func (dl *Deliverer) Deliver(stop, ctx context.Context, d schema.Delivery) queue
 		return dl.failed(log, d, channels.Failure{Err: err})
 	case turn.verdict.Answer == pace.Told:
 		log.Info("delivered in another message", zap.String("by", turn.verdict.By))
-		return queue.Done()
+		d.Last = schema.Attempt{At: time.Now(), Reason: "told in another message to the same room"}
+		return queue.Delivered(d)
 	case turn.verdict.Answer == pace.Wait:
 		d.Due = time.Now().Add(turn.verdict.Wait) // no attempt is counted
 		return queue.Park(d)
@@ -70,10 +71,13 @@ func (dl *Deliverer) Deliver(stop, ctx context.Context, d schema.Delivery) queue
 func (dl *Deliverer) send(stop, ctx context.Context, log *zap.Logger, d schema.Delivery, to channels.Target, t turn) queue.Outcome {
 	began := time.Now()
 	err := dl.attempt(ctx, d, to, t)
+	took := time.Since(began)
 	if err == nil {
 		dl.told(stop, d, t)
-		log.Info("delivered", zap.Int("attempt", d.Attempts+1), zap.Duration("took", time.Since(began)))
-		return queue.Done()
+		d.Attempts++
+		d.Last = schema.Attempt{At: began, Took: took}
+		log.Info("delivered", zap.Int("attempt", d.Attempts), zap.Duration("took", took))
+		return queue.Delivered(d)
 	}
 	if ctx.Err() != nil {
 		return queue.HandBack()
@@ -83,6 +87,7 @@ func (dl *Deliverer) send(stop, ctx context.Context, log *zap.Logger, d schema.D
 	if failure.Kind == channels.Gone {
 		dl.switchOff(stop, log, d, failure, began)
 	}
+	d.Last.Took = took
 	return dl.failed(log, d, failure)
 }
 
@@ -140,7 +145,7 @@ func (dl *Deliverer) failed(log *zap.Logger, d schema.Delivery, f channels.Failu
 	if f.Kind != channels.Misconfigured {
 		d.Attempts++
 	}
-	d.Last = schema.Attempt{At: now, Status: f.Status, Reason: f.Error()}
+	d.Last = schema.Attempt{At: now, Status: f.Status, Reason: f.Error(), Took: d.Last.Took}
 	if d.Planned.After(now) { // by a clock that was wrong; its retry window would never end
 		d.Planned = now
 	}
@@ -163,7 +168,7 @@ func (dl *Deliverer) failed(log *zap.Logger, d schema.Delivery, f channels.Failu
 	}
 	d.Due = due
 	log.Info("failed; will be tried again", zap.Time("due", due))
-	return queue.Park(d)
+	return queue.Retry(d)
 }
 
 // misconfiguredWait is how soon a delivery that the installation itself held up

@@ -20,7 +20,8 @@ func (dl *Deliverer) tellOwner(stop context.Context, log *zap.Logger, d schema.D
 	notice, err := schema.NoticeOfSwitchedOff(d, schema.SwitchedOff{Channel: dl.Spec.Label, Reason: f.Error()}, time.Now())
 	if err == nil {
 		err = patiently(stop, log, "tell the owner of a target", func() error {
-			return dl.Notices.PublishDeliveries(context.WithoutCancel(stop), []schema.Delivery{notice})
+			plan := schema.PlanOf(notice, channels.Line(notice.Event))
+			return dl.Notices.PublishPlans(context.WithoutCancel(stop), []schema.Plan{plan})
 		})
 	}
 	if err != nil {

@@ -11,6 +11,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"tocsin/channels"
 	"tocsin/prefs"
 	"tocsin/queue"
 	"tocsin/schema"
@@ -27,9 +28,10 @@ type members interface {
 	Recipients(ctx context.Context, account, onlyUser string) iter.Seq2[[]prefs.Recipient, error]
 }
 
-// publisher stores deliveries. It may be called again with the same ones.
+// publisher stores deliveries, and what was planned. It may be called again with
+// the same plans.
 type publisher interface {
-	PublishDeliveries(ctx context.Context, deliveries []schema.Delivery) error
+	PublishPlans(ctx context.Context, plans []schema.Plan) error
 }
 
 // Router turns one event into the deliveries that its account's members want.
@@ -86,9 +88,9 @@ func deathOf(err error) queue.Death {
 	return death
 }
 
-// progress holds the deliveries of an event that are known to be stored, by id:
-// a server that was killed remembers no ids of those that have left its queue
-// since, and would store them once more.
+// progress holds the users whose plans are known to be stored, with all their
+// deliveries: a server that was killed remembers no ids of those that have left
+// its queue since, and would store them once more.
 type progress map[string]bool
 
 func (r *Router) fanOut(ctx context.Context, event schema.Event, sequence uint64, stored progress) error {
@@ -100,19 +102,22 @@ func (r *Router) fanOut(ctx context.Context, event schema.Event, sequence uint64
 		r.Log.Debug("event is a duplicate", zap.Uint64("sequence", sequence))
 		return nil
 	}
-	planned := time.Now()
+	planned, summary := time.Now(), channels.Line(event)
 	for recipients, err := range r.Members.Recipients(ctx, event.Account, event.User) {
 		if err != nil {
 			return fmt.Errorf("read the members of %s: %w", event.Account, err)
 		}
 		r.logUnreadable(recipients)
-		deliveries := slices.DeleteFunc(prefs.Plan(event, recipients, r.Offered, planned),
-			func(d schema.Delivery) bool { return stored[d.ID()] })
-		if err := r.Deliveries.PublishDeliveries(ctx, deliveries); err != nil {
+		plans := slices.DeleteFunc(prefs.Plan(event, recipients, r.Offered, planned),
+			func(p schema.Plan) bool { return stored[p.User] })
+		for i := range plans {
+			plans[i].Sequence, plans[i].Summary = sequence, summary
+		}
+		if err := r.Deliveries.PublishPlans(ctx, plans); err != nil {
 			return err
 		}
-		for _, d := range deliveries {
-			stored[d.ID()] = true
+		for _, p := range plans {
+			stored[p.User] = true
 		}
 	}
 	return r.Claims.MarkRouted(ctx, event, sequence)

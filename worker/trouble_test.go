@@ -47,9 +47,9 @@ func TestRetryWindowEndsThoughAClockWasWrong(t *testing.T) {
 	event.ID, event.Source, event.Account, event.Time = "e1", "tocsin/test", "acme", time.Now()
 	f.far.answers(refuses(fmt.Errorf("not now")))
 	planned := time.Now().AddDate(12, 0, 0)
-	require.NoError(t, f.queue.PublishDeliveries(t.Context(), []schema.Delivery{{
+	require.NoError(t, f.queue.PublishPlans(t.Context(), []schema.Plan{schema.PlanOf(schema.Delivery{
 		Event: event, User: "ada", Channel: hook.Channel, Target: hook.ID, Planned: planned,
-	}}))
+	}, "")}))
 	require.Equal(t, queue.Exhausted, f.letter().Cause)
 }
 
@@ -61,16 +61,18 @@ type interrupted struct {
 	published map[string]int
 }
 
-func (i *interrupted) PublishDeliveries(ctx context.Context, deliveries []schema.Delivery) error {
+func (i *interrupted) PublishPlans(ctx context.Context, plans []schema.Plan) error {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	if i.calls++; i.calls == 2 {
 		return nats.ErrTimeout
 	}
-	for _, d := range deliveries {
-		i.published[d.ID()]++
+	for _, p := range plans {
+		for _, d := range p.Deliveries {
+			i.published[d.ID()]++
+		}
 	}
-	return i.Queue.PublishDeliveries(ctx, deliveries)
+	return i.Queue.PublishPlans(ctx, plans)
 }
 
 // NATS forgets, when it is killed, the ids of deliveries that were taken from

@@ -1,0 +1,96 @@
+package queue
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"iter"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"tocsin/schema"
+)
+
+// entry is a record on its way into the ledger. It needs no idempotency key:
+// who reads the ledger knows records by what they tell.
+func entry(r schema.Record) *nats.Msg {
+	text, err := json.Marshal(r)
+	if err != nil { // a record holds nothing but texts, numbers and times
+		panic(fmt.Sprintf("encode a record of the ledger: %v", err))
+	}
+	return &nats.Msg{Subject: schema.LedgerSubject(r.Account, r.User), Data: text}
+}
+
+// LedgerQuery chooses records of the ledger.
+type LedgerQuery struct {
+	Account string    // empty: any
+	User    string    // empty: any
+	Since   time.Time // stored then or later; zero: as far back as there are any
+	Until   time.Time // stored before; zero: up to now
+}
+
+func (l LedgerQuery) subject() string {
+	if l.Account == "" && l.User == "" {
+		return schema.LedgerSubjects
+	}
+	account, user := l.Account, l.User
+	if account == "" {
+		account = "*"
+	}
+	if user == "" {
+		user = "*"
+	}
+	return schema.LedgerSubject(account, user)
+}
+
+// Ledger reads records, oldest first, as many as there are when it begins. A
+// record that nobody can read is passed over: another version may have written
+// it, or another program.
+func (q *Queue) Ledger(ctx context.Context, l LedgerQuery) iter.Seq2[schema.Record, error] {
+	return func(yield func(schema.Record, error) bool) {
+		from := place{stream: LedgerStream, subject: l.subject(), since: l.Since}
+		err := q.each(ctx, from, func(msg *jetstream.RawStreamMsg) bool {
+			if !l.Until.IsZero() && !msg.Time.Before(l.Until) {
+				return false
+			}
+			var record schema.Record
+			if json.Unmarshal(msg.Data, &record) != nil {
+				return true
+			}
+			return yield(record, nil)
+		})
+		if err != nil {
+			yield(schema.Record{}, fmt.Errorf("read the ledger: %w", err))
+		}
+	}
+}
+
+// Waiting reads the deliveries that wait for an attempt, the first or a later
+// one, as they lie in their queues. One that is moved from queue to queue
+// meanwhile can be missed, or come twice.
+func (q *Queue) Waiting(ctx context.Context) iter.Seq2[schema.Delivery, error] {
+	return func(yield func(schema.Delivery, error) bool) {
+		for _, from := range [...]place{
+			{stream: DeliveryStream, subject: deliverySubjects},
+			{stream: RetryStream, subject: retrySubjects},
+		} {
+			more := true
+			err := q.each(ctx, from, func(msg *jetstream.RawStreamMsg) bool {
+				d, err := decode(msg.Header, msg.Data)
+				if err != nil { // a suspected event, or what its lane will bury
+					return true
+				}
+				more = yield(d, nil)
+				return more
+			})
+			if err != nil {
+				yield(schema.Delivery{}, fmt.Errorf("read what waits: %w", err))
+			}
+			if err != nil || !more {
+				return
+			}
+		}
+	}
+}

@@ -1,0 +1,75 @@
+package queue
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/synadia-io/orbit.go/jetstreamext"
+)
+
+// A page is what one request reads of a stream: so many messages, or so many
+// bytes, because a dead letter may have a megabyte.
+const (
+	pageMessages = 1000
+	pageBytes    = 8 << 20
+)
+
+// place chooses messages of a stream.
+type place struct {
+	stream  string
+	subject string    // may hold wildcards
+	after   uint64    // only messages behind this sequence; 0: from the first
+	since   time.Time // only messages stored then or later; zero, or with after: any
+}
+
+// each calls do with the messages of a place, oldest first, as many as there are
+// when it begins, until do says no. It takes nothing away, needs no consumer,
+// and so can also read a work queue that workers consume. No more than a page is
+// held at a time.
+func (q *Queue) each(ctx context.Context, p place, do func(*jetstream.RawStreamMsg) bool) error {
+	stream, err := q.js.Stream(ctx, p.stream)
+	if err != nil {
+		return fmt.Errorf("look up stream %s: %w", p.stream, err)
+	}
+	last := stream.CachedInfo().State.LastSeq
+	for p.after < last {
+		read, more, err := q.page(ctx, p, last, do)
+		if err != nil || !more {
+			return err
+		}
+		p.after = read
+	}
+	return nil
+}
+
+// page reads one page, up to the message last, and says up to where it has read,
+// and whether to go on.
+func (q *Queue) page(ctx context.Context, p place, last uint64, do func(*jetstream.RawStreamMsg) bool) (uint64, bool, error) {
+	ctx, cancel := context.WithTimeout(ctx, publishTimeout)
+	defer cancel()
+	begin := jetstreamext.GetBatchSeq(p.after + 1)
+	if p.after == 0 && !p.since.IsZero() {
+		begin = jetstreamext.GetBatchStartTime(p.since)
+	}
+	messages, err := jetstreamext.GetBatch(ctx, q.js, p.stream, pageMessages,
+		jetstreamext.GetBatchSubject(p.subject), jetstreamext.GetBatchMaxBytes(pageBytes), begin)
+	if err != nil {
+		return p.after, false, err
+	}
+	for msg, err := range messages {
+		if errors.Is(err, jetstreamext.ErrNoMessages) {
+			return p.after, false, nil
+		}
+		if err != nil {
+			return p.after, false, err
+		}
+		if msg.Sequence > last || !do(msg) {
+			return msg.Sequence, false, nil
+		}
+		p.after = msg.Sequence
+	}
+	return p.after, true, nil
+}
