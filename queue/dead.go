@@ -118,13 +118,6 @@ func revive(letter DeadLetter) []keyed {
 	}
 }
 
-// again is a delivery that begins anew, for the n-th time, under the same id.
-func again(d schema.Delivery, n int) schema.Delivery {
-	return schema.Delivery{
-		Event: d.Event, User: d.User, Channel: d.Channel, Target: d.Target, Planned: time.Now(), Replays: n,
-	}
-}
-
 // reviveEvent strips what burying has added, but for its sequence: by that the
 // event still holds the claim that it died with, and is no duplicate of itself.
 func reviveEvent(letter DeadLetter) *nats.Msg {
