@@ -30,7 +30,9 @@ var mayImport = map[string][]string{
 	"farend":               {},
 	"dev":                  {"schema", "farend"},
 	"servertest":           {},
-	"cmd/tocsin":           {"schema", "queue", "prefs", "pace", "ledger", "channels", "channels/*", "worker", "farend", "dev"},
+	"bench":                {"schema", "queue", "prefs", "bench/sink"},
+	"bench/sink":           {"farend"},
+	"cmd/tocsin":           {"schema", "queue", "prefs", "pace", "ledger", "channels", "channels/*", "worker", "farend", "dev", "bench", "bench/sink"},
 }
 
 func TestImportsFollowTheData(t *testing.T) {

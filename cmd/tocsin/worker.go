@@ -28,6 +28,7 @@ type workerCmd struct {
 	Concurrency map[string]int `name:"concurrency" env:"TOCSIN_CONCURRENCY" mapsep:"," placeholder:"CHANNEL=N" help:"Attempts at a time, by channel; 'route=N' for events."`
 	Drain       time.Duration  `name:"drain-timeout" env:"TOCSIN_DRAIN_TIMEOUT" default:"30s" help:"How long what is in hand may take after SIGTERM (${default})."`
 	HealthAddr  string         `name:"metrics-addr" env:"TOCSIN_METRICS_ADDR" default:"127.0.0.1:9090" placeholder:"ADDR" help:"Where /healthz and /readyz answer (${default}); 'off' for nowhere."`
+	CPUProfile  string         `name:"cpu-profile" type:"path" placeholder:"FILE" help:"Write a profile of what this process computes, from start to stop, for 'go tool pprof'."`
 }
 
 // routing is the name by which --channels and --concurrency speak of the router.
@@ -36,6 +37,11 @@ const routing = "route"
 const defaultRouteSlots = 64
 
 func (c *workerCmd) Run(ctx context.Context, std stdio) error {
+	stopProfile, err := profile(c.CPUProfile)
+	if err != nil {
+		return err
+	}
+	defer stopProfile()
 	log := c.Log.logger(std.err)
 	store, client, err := c.Prefs.open()
 	if err != nil {
