@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"time"
 
 	"go.uber.org/zap"
@@ -42,7 +43,7 @@ type Options struct {
 	Runs    int    // of each scenario
 	Long    bool   // the full numbers of each scenario, and not those of a few seconds
 	Tiny    bool   // a hundredth of the short form, to see that everything works
-	Profile string // folder for a CPU profile of the worker; empty: none
+	Profile string // folder for CPU profiles of worker and nats-server; empty: none
 	Log     *zap.Logger
 }
 
@@ -101,7 +102,7 @@ func (s *Site) startSink(ctx context.Context) error {
 }
 
 func (s *Site) startNATS(ctx context.Context) error {
-	p, err := s.run(ctx, "nats", s.options.Binary, "bench", "nats", s.dir+"/nats")
+	p, err := s.run(ctx, "nats", s.profiled("nats", s.options.Binary, "bench", "nats", s.dir+"/nats")...)
 	if err != nil {
 		return err
 	}
@@ -146,19 +147,23 @@ func (s *Site) startRedis(ctx context.Context) error {
 
 // startWorker runs the real worker with what it needs, and more if given.
 func (s *Site) startWorker(ctx context.Context, more ...string) error {
-	args := []string{
+	args := s.profiled("worker",
 		s.options.Binary, "worker", "--nats-url", s.natsURL, "--redis-url", s.redis, "--secrets-key", s.key,
-		"--webhook-allow", "127.0.0.0/8", "--metrics-addr", "off",
-	}
-	if s.options.Profile != "" {
-		args = append(args, "--cpu-profile", s.options.Profile)
-	}
+		"--webhook-allow", "127.0.0.0/8", "--metrics-addr", "off")
 	p, err := s.run(ctx, "worker", append(args, more...)...)
 	if err != nil {
 		return err
 	}
 	go p.discard(p.said)
 	return nil
+}
+
+// profiled adds to a command line of ours what makes it write a profile.
+func (s *Site) profiled(name string, argv ...string) []string {
+	if s.options.Profile == "" {
+		return argv
+	}
+	return append(argv, "--cpu-profile", filepath.Join(s.options.Profile, name+".prof"))
 }
 
 func freePort(ctx context.Context) (string, error) {

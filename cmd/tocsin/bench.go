@@ -53,7 +53,7 @@ type benchRunCmd struct {
 	Long      bool        `name:"long" help:"With the full numbers of each scenario, which take up to an hour."`
 	Tiny      bool        `name:"tiny" hidden:""`
 	Compare   string      `name:"compare" type:"existingfile" placeholder:"FILE" help:"Say what has changed since an earlier result, saved with -o json."`
-	Profile   string      `name:"profile" type:"path" placeholder:"FILE" help:"Write a CPU profile of the worker, for 'go tool pprof'."`
+	Profile   string      `name:"profile" type:"existingdir" placeholder:"FOLDER" help:"Write CPU profiles of worker and nats-server there, for 'go tool pprof'."`
 }
 
 func (c *benchRunCmd) Run(ctx context.Context, std stdio) error {

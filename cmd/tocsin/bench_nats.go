@@ -13,10 +13,16 @@ import (
 // benchNATSCmd is a nats-server in a process of its own, set up as
 // deploy/nats.conf does it.
 type benchNATSCmd struct {
-	Dir string `arg:"" type:"path"`
+	Dir        string `arg:"" type:"path"`
+	CPUProfile string `name:"cpu-profile" type:"path"`
 }
 
 func (c *benchNATSCmd) Run(ctx context.Context, std stdio) error {
+	stopProfile, err := profile(c.CPUProfile)
+	if err != nil {
+		return err
+	}
+	defer stopProfile()
 	instance, err := server.NewServer(&server.Options{
 		Host: "127.0.0.1", Port: server.RANDOM_PORT,
 		JetStream: true, StoreDir: c.Dir, SyncInterval: time.Second,
