@@ -1,7 +1,6 @@
 package prefs
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -25,20 +24,18 @@ type Resolution struct {
 	Profile  Profile
 }
 
-// Resolve reads, in one round trip, whether a delivery is still to be made and
-// to where. Call it at every attempt. Settings that the keyring cannot open are
+// Resolve reads, in a round trip that it shares with others, whether a delivery
+// is still to be made and to where. Call it at every attempt. Settings that the keyring cannot open are
 // ErrSealed: the delivery waits for the operator and is not dropped.
 func (s *Store) Resolve(ctx context.Context, d schema.Delivery) (Resolution, error) {
 	cell, ref := Cell{d.Event.Type, d.Channel}, TargetRef{d.Channel, d.Target}
-	var reply resolveReply
-	err := s.ask(ctx, func(p redis.Pipeliner) error {
-		reply.member = p.SIsMember(ctx, accountsKey(d.User), d.Event.Account)
-		reply.fields = p.HMGet(ctx, prefsKey(d.User), choiceField(cell), markerField(ref))
-		reply.sealed = p.HGet(ctx, targetsKey(d.User), ref.String())
-		reply.profile = p.Get(ctx, profileKey(d.User))
-		return nil
-	})
-	if err = cmp.Or(err, reply.err()); err != nil {
+	reply := resolveReply{
+		member:  s.shared.SIsMember(ctx, accountsKey(d.User), d.Event.Account),
+		fields:  s.shared.HMGet(ctx, prefsKey(d.User), choiceField(cell), markerField(ref)),
+		sealed:  s.shared.HGet(ctx, targetsKey(d.User), ref.String()),
+		profile: s.shared.Get(ctx, profileKey(d.User)),
+	}
+	if err := reply.err(); err != nil {
 		return Resolution{}, fmt.Errorf("read the preferences of user %s: %w", d.User, err)
 	}
 	m, suppressed, err := reply.verdict(cell)
