@@ -27,12 +27,13 @@ var mayImport = map[string][]string{
 	"channels/outbound":    {"channels", "channels/httpfail"},
 	"channels/channeltest": {"schema", "channels"},
 	"worker":               {"schema", "queue", "prefs", "pace", "channels"},
+	"replay":               {"schema", "queue"},
 	"farend":               {},
 	"dev":                  {"schema", "farend"},
 	"servertest":           {},
 	"bench":                {"schema", "queue", "prefs", "bench/sink"},
 	"bench/sink":           {"farend"},
-	"cmd/tocsin":           {"schema", "queue", "prefs", "pace", "ledger", "channels", "channels/*", "worker", "farend", "dev", "bench", "bench/sink"},
+	"cmd/tocsin":           {"schema", "queue", "prefs", "pace", "ledger", "replay", "channels", "channels/*", "worker", "farend", "dev", "bench", "bench/sink"},
 }
 
 func TestImportsFollowTheData(t *testing.T) {

@@ -29,12 +29,7 @@ type Resolution struct {
 // ErrSealed: the delivery waits for the operator and is not dropped.
 func (s *Store) Resolve(ctx context.Context, d schema.Delivery) (Resolution, error) {
 	cell, ref := Cell{d.Event.Type, d.Channel}, TargetRef{d.Channel, d.Target}
-	reply := resolveReply{
-		member:  s.shared.SIsMember(ctx, accountsKey(d.User), d.Event.Account),
-		fields:  s.shared.HMGet(ctx, prefsKey(d.User), choiceField(cell), markerField(ref)),
-		sealed:  s.shared.HGet(ctx, targetsKey(d.User), ref.String()),
-		profile: s.shared.Get(ctx, profileKey(d.User)),
-	}
+	reply := askAbout(ctx, s.shared, d)
 	if err := reply.err(); err != nil {
 		return Resolution{}, fmt.Errorf("read the preferences of user %s: %w", d.User, err)
 	}
@@ -58,6 +53,16 @@ type resolveReply struct {
 	fields  *redis.SliceCmd // the choice and the target's marker, nil where there is none
 	sealed  *redis.StringCmd
 	profile *redis.StringCmd
+}
+
+func askAbout(ctx context.Context, c redis.Cmdable, d schema.Delivery) resolveReply {
+	cell, ref := Cell{d.Event.Type, d.Channel}, TargetRef{d.Channel, d.Target}
+	return resolveReply{
+		member:  c.SIsMember(ctx, accountsKey(d.User), d.Event.Account),
+		fields:  c.HMGet(ctx, prefsKey(d.User), choiceField(cell), markerField(ref)),
+		sealed:  c.HGet(ctx, targetsKey(d.User), ref.String()),
+		profile: c.Get(ctx, profileKey(d.User)),
+	}
 }
 
 func (r resolveReply) err() error {
