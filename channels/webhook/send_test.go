@@ -255,3 +255,16 @@ func TestTrialShowsWhatWasSigned(t *testing.T) {
 	require.LessOrEqual(t, len(trial.Signed), channels.ExcerptBytes)
 	require.True(t, utf8.ValidString(trial.Signed))
 }
+
+// What the fleet knows beside the event is for people: the body stays the data.
+func TestBodyHoldsNothingOfTheOutage(t *testing.T) {
+	t.Parallel()
+	d := delivery()
+	d.Event.Type = "server.backon"
+	plain, err := newMessage(d, d.Event.Time)
+	require.NoError(t, err)
+	d.Since = d.Event.Time.Add(-time.Hour)
+	known, err := newMessage(d, d.Event.Time)
+	require.NoError(t, err)
+	require.Equal(t, plain, known)
+}

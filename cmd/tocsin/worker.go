@@ -144,7 +144,7 @@ func newRouter(store *prefs.Store, q *queue.Queue, offered []string, log *zap.Lo
 		return nil, fmt.Errorf("compile the event schemas: %w", err)
 	}
 	return &worker.Router{
-		Parse: validator.Parse, Claims: store, Members: store, Deliveries: q, Offered: offered, Log: log,
+		Parse: validator.Parse, Claims: store, Outages: store, Members: store, Deliveries: q, Offered: offered, Log: log,
 	}, nil
 }
 
