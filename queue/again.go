@@ -17,11 +17,7 @@ var ErrNoEvent = errors.New("the event is no longer kept")
 // Event reads an event where it was published. The error is ErrNoEvent if it is
 // not there any more.
 func (q *Queue) Event(ctx context.Context, sequence uint64) (PublishedEvent, error) {
-	stream, err := q.js.Stream(ctx, EventStream)
-	if err != nil {
-		return PublishedEvent{}, fmt.Errorf("look up stream %s: %w", EventStream, err)
-	}
-	msg, err := stream.GetMsg(ctx, sequence)
+	msg, err := q.message(ctx, EventStream, sequence)
 	if errors.Is(err, jetstream.ErrMsgNotFound) {
 		return PublishedEvent{}, fmt.Errorf("%w: %d", ErrNoEvent, sequence)
 	}

@@ -48,11 +48,7 @@ func (q *Queue) DeadLetters(ctx context.Context, subject string) iter.Seq2[DeadL
 
 // DeadLetter reads one dead letter. The error is ErrNoLetter if it is not there.
 func (q *Queue) DeadLetter(ctx context.Context, sequence uint64) (DeadLetter, error) {
-	stream, err := q.js.Stream(ctx, DeadStream)
-	if err != nil {
-		return DeadLetter{}, fmt.Errorf("look up stream %s: %w", DeadStream, err)
-	}
-	msg, err := stream.GetMsg(ctx, sequence)
+	msg, err := q.message(ctx, DeadStream, sequence)
 	if errors.Is(err, jetstream.ErrMsgNotFound) {
 		return DeadLetter{}, fmt.Errorf("%w: %d", ErrNoLetter, sequence)
 	}

@@ -249,6 +249,9 @@ func TestKillingOneOfTwoWorkersLosesNothing(t *testing.T) {
 	require.NoError(t, victim.Process.Signal(syscall.SIGKILL))
 	received := s.eventuallyDistinct(events + 1)
 	t.Logf("%d events, %d arrivals: %d duplicates after kill -9", events, len(received)-1, len(received)-1-events)
+	result := s.audit()
+	require.Equal(t, events+1, result.Planned)
+	require.Empty(t, result.Missing)
 }
 
 // eventuallyWorking sends one event through.
