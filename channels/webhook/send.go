@@ -46,7 +46,7 @@ func (c *channel) request(ctx context.Context, d schema.Delivery, to channels.Ta
 		return outbound.Request{}, err
 	}
 	if exchange := channels.Observed(ctx); exchange != nil {
-		exchange.Signed = outbound.Excerpt(m.signed)
+		exchange.Signed = channels.Excerpt(string(m.signed))
 	}
 	header := end.headers.all()
 	header["Content-Type"] = contentType
@@ -58,6 +58,7 @@ func (c *channel) request(ctx context.Context, d schema.Delivery, to channels.Ta
 		Body:     m.body,
 		Timeout:  end.timeout(c.timeout),
 		Identity: end.identity,
+		Secrets:  end.secrets,
 	}, nil
 }
 
