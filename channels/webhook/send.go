@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"strconv"
 	"strings"
 	"time"
 
@@ -51,6 +52,9 @@ func (c *channel) request(ctx context.Context, d schema.Delivery, to channels.Ta
 	header := end.headers.all()
 	header["Content-Type"] = contentType
 	header["User-Agent"] = c.userAgent
+	if d.Replays > 0 {
+		header["Tocsin-Replay"] = []string{strconv.Itoa(d.Replays)}
+	}
 	m.setSignature(header, end.signers)
 	return outbound.Request{
 		URL:      end.url,
