@@ -17,7 +17,8 @@ import (
 var mayImport = map[string][]string{
 	"schema":               {},
 	"queue":                {"schema"},
-	"prefs":                {"schema"},
+	"breaker":              {},
+	"prefs":                {"schema", "breaker"},
 	"pace":                 {"schema"},
 	"ledger":               {"schema"},
 	"channels":             {"schema"},
@@ -26,11 +27,11 @@ var mayImport = map[string][]string{
 	"channels/httpfail":    {"channels"},
 	"channels/outbound":    {"channels", "channels/httpfail"},
 	"channels/channeltest": {"schema", "channels"},
-	"worker":               {"schema", "queue", "prefs", "pace", "channels"},
+	"worker":               {"schema", "queue", "prefs", "pace", "breaker", "channels"},
 	"farend":               {},
 	"dev":                  {"schema", "farend"},
 	"servertest":           {},
-	"cmd/tocsin":           {"schema", "queue", "prefs", "pace", "ledger", "channels", "channels/*", "worker", "farend", "dev"},
+	"cmd/tocsin":           {"schema", "queue", "prefs", "pace", "breaker", "ledger", "channels", "channels/*", "worker", "farend", "dev"},
 }
 
 func TestImportsFollowTheData(t *testing.T) {

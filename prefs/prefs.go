@@ -17,6 +17,7 @@
 //	                             "target/<channel>/<id>" is the time since when the target is set up,
 //	                             or "off <time> <reason>" when it was switched off
 //	tocsin:user:{U}:targets      hash: "<channel>/<id>" is the target's settings, sealed
+//	tocsin:user:{U}:health       hash: "<channel>/<id>" is how the target fares (breaker.State), once it has failed
 //	tocsin:event:<hash>          which stream sequence of an event is routed; expires
 package prefs
 
