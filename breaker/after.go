@@ -10,7 +10,8 @@ type Verdict int
 
 // Verdicts.
 const (
-	Worked  Verdict = iota // it took what it was sent
+	Unknown Verdict = iota // nothing: no attempt was made, or it is not to blame
+	Worked                 // it took what it was sent
 	Refused                // it answered, and will not take this one: no reason to spare it others
 	Failed                 // it cannot take anything at the moment, or did not answer
 )
@@ -20,6 +21,7 @@ type Evidence struct {
 	Verdict      Verdict
 	Began, Ended time.Time
 	Probe        bool          // it was the one attempt of an endpoint that is half-open
+	Answered     bool          // of Failed: it said so itself
 	Beside       int           // of Failed: others that are in hand and will fail the same way
 	Wait         time.Duration // of Failed: the endpoint asks to be left alone for so long
 	Reason       string        // of Refused and Failed, for people
@@ -29,6 +31,8 @@ type Evidence struct {
 // one: where it is not, there is nothing to write.
 func (p Policy) After(s State, e Evidence) (State, bool) {
 	switch e.Verdict {
+	case Unknown:
+		return p.afterNothing(s, e)
 	case Worked:
 		return p.afterSuccess(s, e)
 	case Refused:
@@ -36,6 +40,15 @@ func (p Policy) After(s State, e Evidence) (State, bool) {
 	default:
 		return p.afterFailure(s, e)
 	}
+}
+
+// afterNothing gives an endpoint back that was claimed.
+func (p Policy) afterNothing(s State, e Evidence) (State, bool) {
+	if s.Phase != HalfOpen || !e.Probe {
+		return s, false
+	}
+	s.Phase, s.Changed, s.Until = Open, e.Ended, e.Ended
+	return s, true
 }
 
 // afterSuccess takes any success for the end of the trouble, also that of an
@@ -103,13 +116,4 @@ func (p Policy) opened(s State, e Evidence) State {
 func (p Policy) Claim(s State, now time.Time) State {
 	s.Phase, s.Changed, s.Until = HalfOpen, now, now.Add(p.Lease)
 	return s
-}
-
-// Unclaim is the state after a claimed attempt that was not made.
-func (p Policy) Unclaim(s State, now time.Time) (State, bool) {
-	if s.Phase != HalfOpen {
-		return s, false
-	}
-	s.Phase, s.Changed, s.Until = Open, now, now
-	return s, true
 }

@@ -40,22 +40,22 @@ type Policy struct {
 	Ramp    time.Duration // how long it recovers
 }
 
-// Targets is the policy for targets. Five failures in a row are rare by chance
+// TargetPolicy is the policy for targets. Five failures in a row are rare by chance
 // for an endpoint that mostly works. Five minutes are the longest that anybody
 // waits to see that a mended endpoint is found again; 50,000 deliveries that
 // each come round in that time are some 200 a second. The lease is longer than
 // any attempt of a channel may take.
-func Targets() Policy {
+func TargetPolicy() Policy {
 	return Policy{
 		Fails: 5, First: 5 * time.Second, Longest: 5 * time.Minute,
 		Lease: time.Minute, Step: 2 * time.Second, Ramp: 30 * time.Second,
 	}
 }
 
-// Hosts is the policy for hosts: more failures, because they may come from a few
+// HostPolicy is the policy for hosts: more failures, because they may come from a few
 // of many targets.
-func Hosts() Policy {
-	p := Targets()
+func HostPolicy() Policy {
+	p := TargetPolicy()
 	p.Fails *= 2
 	return p
 }

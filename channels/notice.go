@@ -70,7 +70,7 @@ func Describe(e schema.Event) Notice {
 
 // outcomeOf a notice of ours is bad: somebody has to act.
 func outcomeOf(typeName string) schema.Outcome {
-	if typeName == schema.ChannelOff {
+	if schema.IsNotice(typeName) {
 		return schema.Bad
 	}
 	kind, _ := schema.TypeNamed(typeName)

@@ -79,5 +79,5 @@ func wanted(choices map[Cell]bool, cell Cell) bool {
 
 func defaultFor(typeName string) bool {
 	t, known := schema.TypeNamed(typeName)
-	return known && t.Default || typeName == schema.ChannelOff
+	return known && t.Default || schema.IsNotice(typeName)
 }

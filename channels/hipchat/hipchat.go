@@ -11,6 +11,7 @@ package hipchat
 import (
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -42,6 +43,7 @@ func Spec() channels.Spec {
 				Help: "1 or 2, whichever the token was made for; empty means 1. Only 2 shows cards."},
 		},
 		Check:       check,
+		Host:        func(json.RawMessage) channels.Host { return channels.Host{Name: "hipchat", Ours: true} },
 		Timeout:     timeout,
 		Window:      24 * time.Hour, // a room's chat of yesterday is of no use
 		Concurrency: concurrency,
