@@ -17,7 +17,8 @@ import (
 var mayImport = map[string][]string{
 	"schema":               {},
 	"queue":                {"schema"},
-	"prefs":                {"schema"},
+	"breaker":              {},
+	"prefs":                {"schema", "breaker"},
 	"pace":                 {"schema"},
 	"ledger":               {"schema"},
 	"channels":             {"schema"},
@@ -26,12 +27,12 @@ var mayImport = map[string][]string{
 	"channels/httpfail":    {"channels"},
 	"channels/outbound":    {"channels", "channels/httpfail"},
 	"channels/channeltest": {"schema", "channels"},
-	"worker":               {"schema", "queue", "prefs", "pace", "channels"},
+	"worker":               {"schema", "queue", "prefs", "pace", "breaker", "channels"},
 	"replay":               {"schema", "queue"},
 	"farend":               {},
 	"dev":                  {"schema", "farend"},
 	"servertest":           {},
-	"cmd/tocsin":           {"schema", "queue", "prefs", "pace", "ledger", "replay", "channels", "channels/*", "worker", "farend", "dev"},
+	"cmd/tocsin":           {"schema", "queue", "prefs", "pace", "breaker", "ledger", "replay", "channels", "channels/*", "worker", "farend", "dev"},
 }
 
 func TestImportsFollowTheData(t *testing.T) {

@@ -92,7 +92,7 @@ func DescribeDelivery(d schema.Delivery) Notice {
 
 // outcomeOf a notice of ours is bad: somebody has to act.
 func outcomeOf(typeName string) schema.Outcome {
-	if typeName == schema.ChannelOff {
+	if schema.IsNotice(typeName) {
 		return schema.Bad
 	}
 	kind, _ := schema.TypeNamed(typeName)

@@ -75,6 +75,10 @@ func TestStore(t *testing.T) {
 		"a user has bounded targets":                  testAUserHasBoundedTargets,
 		"concurrent edits lose nothing":               testConcurrentEditsLoseNothing,
 		"switch off":                                  testSwitchOff,
+		"an attempt sees how its target fares":        testAnAttemptSeesHowItsTargetFares,
+		"of two who note how a target fares one does": testOfTwoWhoNoteHowATargetFaresOneDoes,
+		"how a target fared is forgotten with it":     testHowATargetFaredIsForgottenWithIt,
+		"the owner sees how a target fares":           testTheOwnerSeesHowATargetFares,
 	}
 	for name, start := range backends() {
 		t.Run(name, func(t *testing.T) {

@@ -37,7 +37,7 @@ func newPage(d schema.Delivery, person channels.Person) page {
 		Open:    "Open the " + cmp.Or(kind.Group, "details"),
 		Type:    typeName,
 		Meaning: cmp.Or(kind.Meaning, typeName),
-		Chosen:  d.Event.Type != schema.ChannelOff,
+		Chosen:  !schema.IsNotice(d.Event.Type),
 	}
 	if notice.Stack != "" && !strings.Contains(notice.Title, notice.Stack) {
 		p.Subject += " (" + notice.Stack + ")"
