@@ -32,7 +32,9 @@ var mayImport = map[string][]string{
 	"farend":               {},
 	"dev":                  {"schema", "farend"},
 	"servertest":           {},
-	"cmd/tocsin":           {"schema", "queue", "prefs", "pace", "breaker", "ledger", "replay", "channels", "channels/*", "worker", "farend", "dev"},
+	"bench":                {"schema", "queue", "prefs", "bench/sink"},
+	"bench/sink":           {"farend"},
+	"cmd/tocsin":           {"schema", "queue", "prefs", "pace", "breaker", "ledger", "replay", "channels", "channels/*", "worker", "farend", "dev", "bench", "bench/sink"},
 }
 
 func TestImportsFollowTheData(t *testing.T) {

@@ -64,9 +64,7 @@ func clock(t time.Time) string {
 // Describe puts an event in words. It takes whatever the platform put in the
 // data: what is missing or malformed is left out.
 func Describe(e schema.Event) Notice {
-	d := describer{event: e, data: decodeFields(e.Data)}
-	kind, _ := schema.TypeNamed(e.Type)
-	d.group = kind.Group
+	d := describe(e)
 	return Notice{
 		Title:       clean(d.title(), longestValue),
 		Outcome:     outcomeOf(e.Type),
@@ -103,6 +101,11 @@ type describer struct {
 	event schema.Event
 	data  fields
 	group string // of the event's type
+}
+
+func describe(e schema.Event) describer {
+	kind, _ := schema.TypeNamed(e.Type)
+	return describer{event: e, data: decodeFields(e.Data), group: kind.Group}
 }
 
 func (d describer) resource() string {

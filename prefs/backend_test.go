@@ -59,6 +59,7 @@ func TestStore(t *testing.T) {
 		"recipients can be left early":                testRecipientsCanBeLeftEarly,
 		"recipients end with the first error":         testRecipientsEndWithTheFirstError,
 		"resolve":                                     testResolve,
+		"resolve shares round trips":                  testResolveSharesRoundTrips,
 		"resolve says why a delivery is not made":     testResolveSaysWhyADeliveryIsNotMade,
 		"resolve waits for a missing key":             testResolveWaitsForAMissingKey,
 		"resolve of a damaged record decides nothing": testResolveOfADamagedRecordDecidesNothing,
