@@ -17,7 +17,8 @@ import (
 var mayImport = map[string][]string{
 	"schema":               {},
 	"queue":                {"schema"},
-	"prefs":                {"schema"},
+	"breaker":              {},
+	"prefs":                {"schema", "breaker"},
 	"pace":                 {"schema"},
 	"ledger":               {"schema"},
 	"channels":             {"schema"},
@@ -26,14 +27,14 @@ var mayImport = map[string][]string{
 	"channels/httpfail":    {"channels"},
 	"channels/outbound":    {"channels", "channels/httpfail"},
 	"channels/channeltest": {"schema", "channels"},
-	"worker":               {"schema", "queue", "prefs", "pace", "channels"},
+	"worker":               {"schema", "queue", "prefs", "pace", "breaker", "channels"},
 	"replay":               {"schema", "queue"},
 	"farend":               {},
 	"dev":                  {"schema", "farend"},
 	"servertest":           {},
 	"bench":                {"schema", "queue", "prefs", "bench/sink"},
 	"bench/sink":           {"farend"},
-	"cmd/tocsin":           {"schema", "queue", "prefs", "pace", "ledger", "replay", "channels", "channels/*", "worker", "farend", "dev", "bench", "bench/sink"},
+	"cmd/tocsin":           {"schema", "queue", "prefs", "pace", "breaker", "ledger", "replay", "channels", "channels/*", "worker", "farend", "dev", "bench", "bench/sink"},
 }
 
 func TestImportsFollowTheData(t *testing.T) {

@@ -33,17 +33,18 @@ func dueAtOnce() Scenario {
 			if err := s.sink.Behave(ctx, down[0].class, sink.Behaviour{}); err != nil {
 				return nil, err
 			}
-			if err := s.startWorker(ctx); err != nil {
-				return nil, err
-			}
-			return f, s.drain(ctx, f, n, rate, healthy, down)
+			return f, s.drain(ctx, f, n, rate, healthy, down, func() error { return s.startWorker(ctx) })
 		},
 	}
 }
 
-// drain measures how n waiting deliveries are made, beside healthy events.
-func (s *Site) drain(ctx context.Context, f Figures, n int, rate float64, healthy, waiting []account) error {
+// drain measures how n waiting deliveries are made once something lets them go,
+// beside healthy events.
+func (s *Site) drain(ctx context.Context, f Figures, n int, rate float64, healthy, waiting []account, letGo func() error) error {
 	if err := s.sink.Reset(ctx); err != nil {
+		return err
+	}
+	if err := letGo(); err != nil {
 		return err
 	}
 	began := time.Now()

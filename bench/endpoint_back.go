@@ -31,10 +31,10 @@ func endpointBack() Scenario {
 				return nil, err
 			}
 			f.note(" down", latencies)
-			if err := s.sink.Behave(ctx, down[0].class, sink.Behaviour{Delay: 5 * time.Millisecond}); err != nil {
-				return nil, err
-			}
-			if err := s.drain(ctx, f, n, rate, healthy, down); err != nil {
+			err = s.drain(ctx, f, n, rate, healthy, down, func() error {
+				return s.sink.Behave(ctx, down[0].class, sink.Behaviour{Delay: 5 * time.Millisecond})
+			})
+			if err != nil {
 				return nil, err
 			}
 			f["times p99"] = f["p99"] / f["p99 down"]

@@ -27,6 +27,15 @@ type Brief struct {
 	Time    time.Time // of the event
 }
 
+// DeliveryLine is Line with how long the resource was down, if that is known.
+func DeliveryLine(d schema.Delivery) string {
+	line := Line(d.Event)
+	if fact := outage(d); fact != nil {
+		line += " after " + fact.Value
+	}
+	return line
+}
+
 // Line says in a few words what happened to what, and in which stack.
 func Line(e schema.Event) string {
 	d := describe(e)

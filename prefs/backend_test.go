@@ -46,8 +46,12 @@ func TestStore(t *testing.T) {
 		"claim":                            testClaim,
 		"claims expire":                    testClaimsExpire,
 		"one of many duplicates is routed": testOneOfManyDuplicatesIsRouted,
-		"load directory":                   testLoadDirectory,
-		"accounts of a directory name known users": testAccountsOfADirectoryNameKnownUsers,
+		"outages":                          testOutages,
+		"outages are of one resource of one account":  testOutagesAreOfOneResourceOfOneAccount,
+		"outages are forgotten":                       testOutagesAreForgotten,
+		"outages in any order":                        testOutagesInAnyOrder,
+		"load directory":                              testLoadDirectory,
+		"accounts of a directory name known users":    testAccountsOfADirectoryNameKnownUsers,
 		"recipients":                                  testRecipients,
 		"recipients of an event for one user":         testRecipientsOfAnEventForOneUser,
 		"a broken record stops nobody else":           testABrokenRecordStopsNobodyElse,
@@ -72,6 +76,10 @@ func TestStore(t *testing.T) {
 		"a user has bounded targets":                  testAUserHasBoundedTargets,
 		"concurrent edits lose nothing":               testConcurrentEditsLoseNothing,
 		"switch off":                                  testSwitchOff,
+		"an attempt sees how its target fares":        testAnAttemptSeesHowItsTargetFares,
+		"of two who note how a target fares one does": testOfTwoWhoNoteHowATargetFaresOneDoes,
+		"how a target fared is forgotten with it":     testHowATargetFaredIsForgottenWithIt,
+		"the owner sees how a target fares":           testTheOwnerSeesHowATargetFares,
 	}
 	for name, start := range backends() {
 		t.Run(name, func(t *testing.T) {

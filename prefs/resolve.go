@@ -9,6 +9,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"tocsin/breaker"
 	"tocsin/schema"
 )
 
@@ -22,6 +23,10 @@ type Resolution struct {
 	Settings json.RawMessage // of the target, in the clear
 	Since    time.Time       // when these settings were saved
 	Profile  Profile
+
+	// Fares is how the target fares, as SwapFare takes it. It was read together
+	// with all else.
+	Fares breaker.Record
 }
 
 // Resolve reads, in a round trip that it shares with others, whether a delivery
@@ -45,7 +50,8 @@ func (s *Store) Resolve(ctx context.Context, d schema.Delivery) (Resolution, err
 	if err != nil {
 		return Resolution{}, err
 	}
-	return Resolution{Settings: settings, Since: m.at, Profile: profile}, nil
+	fares := breaker.ParseRecord(reply.fares.Val())
+	return Resolution{Settings: settings, Since: m.at, Profile: profile, Fares: fares}, nil
 }
 
 type resolveReply struct {
@@ -53,20 +59,22 @@ type resolveReply struct {
 	fields  *redis.SliceCmd // the choice and the target's marker, nil where there is none
 	sealed  *redis.StringCmd
 	profile *redis.StringCmd
+	fares   *redis.StringCmd
 }
 
-func askAbout(ctx context.Context, c redis.Cmdable, d schema.Delivery) resolveReply {
+func askAbout(ctx context.Context, p redis.Cmdable, d schema.Delivery) resolveReply {
 	cell, ref := Cell{d.Event.Type, d.Channel}, TargetRef{d.Channel, d.Target}
 	return resolveReply{
-		member:  c.SIsMember(ctx, accountsKey(d.User), d.Event.Account),
-		fields:  c.HMGet(ctx, prefsKey(d.User), choiceField(cell), markerField(ref)),
-		sealed:  c.HGet(ctx, targetsKey(d.User), ref.String()),
-		profile: c.Get(ctx, profileKey(d.User)),
+		member:  p.SIsMember(ctx, accountsKey(d.User), d.Event.Account),
+		fields:  p.HMGet(ctx, prefsKey(d.User), choiceField(cell), markerField(ref)),
+		sealed:  p.HGet(ctx, targetsKey(d.User), ref.String()),
+		profile: p.Get(ctx, profileKey(d.User)),
+		fares:   p.HGet(ctx, healthKey(d.User), ref.String()),
 	}
 }
 
 func (r resolveReply) err() error {
-	for _, reply := range [...]redis.Cmder{r.member, r.fields, r.sealed, r.profile} {
+	for _, reply := range [...]redis.Cmder{r.member, r.fields, r.sealed, r.profile, r.fares} {
 		if err := reply.Err(); err != nil && !absent(err) {
 			return err
 		}

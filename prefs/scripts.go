@@ -39,8 +39,8 @@ return 'ok'
 `)
 
 // saveTarget sets a target up, or changes it if what is sealed is still what
-// the caller has read.
-// KEYS profile, prefs, targets; ARGV marker field, marker, target field,
+// the caller has read. How the target has fared with other settings is forgotten.
+// KEYS profile, prefs, targets, health; ARGV marker field, marker, target field,
 // sealed settings, sealed settings as read or "" for whatever they are, limit.
 var saveTarget = redis.NewScript(`
 if redis.call('EXISTS', KEYS[1]) == 0 then return 'no user' end
@@ -49,7 +49,21 @@ if ARGV[5] ~= '' and before ~= ARGV[5] then return 'changed' end
 if not before and redis.call('HLEN', KEYS[3]) >= tonumber(ARGV[6]) then return 'too many' end
 redis.call('HSET', KEYS[2], ARGV[1], ARGV[2])
 redis.call('HSET', KEYS[3], ARGV[3], ARGV[4])
+redis.call('HDEL', KEYS[4], ARGV[3])
 return 'ok'
+`)
+
+// swapFare notes how a target fares, if what is noted is still what the caller
+// has read, and answers with what is noted then. Of a target that is not set up
+// nothing is noted.
+// KEYS profile, prefs, health; ARGV marker field, target field, text as read,
+// new text.
+var swapFare = redis.NewScript(`
+local now = redis.call('HGET', KEYS[3], ARGV[2]) or ''
+if now ~= ARGV[3] then return {0, now} end
+if redis.call('HEXISTS', KEYS[2], ARGV[1]) == 0 then return {1, ARGV[4]} end
+redis.call('HSET', KEYS[3], ARGV[2], ARGV[4])
+return {1, ARGV[4]}
 `)
 
 // switchOff replaces the marker of a target that is on, unless it was set up

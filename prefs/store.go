@@ -45,6 +45,7 @@ func userKey(user, part string) string { return "tocsin:user:{" + user + "}:" + 
 func profileKey(user string) string    { return userKey(user, "profile") }
 func prefsKey(user string) string      { return userKey(user, "prefs") }
 func targetsKey(user string) string    { return userKey(user, "targets") }
+func healthKey(user string) string     { return userKey(user, "health") }
 func accountsKey(user string) string   { return userKey(user, "accounts") }
 
 // PutUser saves who a user is. The first time that a user has an e-mail
@@ -97,7 +98,7 @@ func (s *Store) DeleteUser(ctx context.Context, user string) error {
 			return fmt.Errorf("delete user %s: leave their accounts: %w", user, err)
 		}
 	}
-	if err := s.client.Del(ctx, prefsKey(user), targetsKey(user), accountsKey(user)).Err(); err != nil {
+	if err := s.client.Del(ctx, prefsKey(user), targetsKey(user), healthKey(user), accountsKey(user)).Err(); err != nil {
 		return fmt.Errorf("delete user %s: %w", user, err)
 	}
 	return nil

@@ -32,7 +32,7 @@ func (dl *Deliverer) takeTurn(stop, ctx context.Context, d schema.Delivery, r pr
 		t.room.Carry = channels.MostBriefs
 	}
 	err := patiently(stop, dl.Log, "ask for a message to a room", func() (err error) {
-		t.verdict, err = dl.Pacer.Admit(ctx, t.room, d, channels.Line(d.Event))
+		t.verdict, err = dl.Pacer.Admit(ctx, t.room, d, channels.DeliveryLine(d))
 		return err
 	})
 	for _, c := range t.verdict.Companions {

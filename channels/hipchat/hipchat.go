@@ -11,6 +11,7 @@ package hipchat
 import (
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -35,13 +36,16 @@ func Spec() channels.Spec {
 		Name:  "hipchat",
 		Label: "HipChat",
 		Fields: []channels.Field{
-			{Name: "token", Label: "API token", Secret: true,
+			{Name: "token", Label: "API token", Kind: channels.Text, Required: true, Secret: true,
 				Help: "API 1: a token of type Notification, from the group admin's API pages. API 2: the room's own token, or one with the scope Send Notification."},
-			{Name: "room", Label: "Room", Help: "The room's name as HipChat shows it, or its number."},
-			{Name: "api_version", Label: "API version",
-				Help: "1 or 2, whichever the token was made for; empty means 1. Only 2 shows cards."},
+			{Name: "room", Label: "Room", Kind: channels.Text, Required: true, Placeholder: "Deployments",
+				Help: "The room's name as HipChat shows it, or its number."},
+			{Name: "api_version", Label: "API version", Kind: channels.Select,
+				Options: []channels.Option{{Value: "1", Label: "1"}, {Value: "2", Label: "2, which shows cards"}},
+				Help:    "Whichever the token was made for."},
 		},
 		Check:       check,
+		Host:        func(json.RawMessage) channels.Host { return channels.Host{Name: "hipchat", Ours: true} },
 		Timeout:     timeout,
 		Window:      24 * time.Hour, // a room's chat of yesterday is of no use
 		Concurrency: concurrency,

@@ -30,10 +30,11 @@ func Spec() channels.Spec {
 		Name:  "slack",
 		Label: "Slack",
 		Fields: []channels.Field{
-			{Name: "url", Label: "Webhook URL", Secret: true,
+			{Name: "url", Label: "Webhook URL", Kind: channels.URL, Required: true, Secret: true, Placeholder: "https://hooks.slack.com/services/…",
 				Help: "Of an incoming webhook in Slack or Mattermost, or of a Discord webhook with /slack added at its end."},
 		},
 		Check:       check,
+		Host:        outbound.HostOf,
 		Timeout:     timeout,
 		Window:      24 * time.Hour, // a chat of yesterday is of no use
 		Concurrency: 64,
