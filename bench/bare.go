@@ -53,7 +53,7 @@ func (s *Site) bare(ctx context.Context, f Figures) error {
 }
 
 func (s *Site) post(ctx context.Context, client *http.Client, i int) error {
-	url := s.endpoint(account{class: "bare"}, i%1000)
+	url := s.endpoint("bare", i%1000)
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(body(time.Now())))
 	if err != nil {
 		return err

@@ -12,7 +12,7 @@ import (
 // dueAtOnce is the moment after an outage: everything that waited is due.
 func dueAtOnce() Scenario {
 	const rate, wait = 200, 20 * time.Second
-	healthy, down := accounts(1000, 1, "healthy"), downAccounts()
+	healthy, down := accounts(1000, 1, "healthy"), accounts(1, 1000, "down")
 	return Scenario{
 		Name:    "due-at-once",
 		About:   "very many parked deliveries fall due while no worker runs; then one starts, beside 200 healthy events a second",

@@ -12,7 +12,6 @@ import (
 func endpointBack() Scenario {
 	const rate = 200
 	healthy, down := accounts(1000, 1, "healthy"), accounts(1, 1, "down")
-	down[0].apart = true
 	return Scenario{
 		Name:    "endpoint-back",
 		About:   "an endpoint answers 503 while deliveries to it pile up, and then takes 5 ms for each; p50 and p99 are those of 200 healthy events a second beside it",

@@ -12,9 +12,6 @@ import (
 func hanging() Scenario {
 	const rate = 2000
 	healthy, stuck := accounts(1000, 1, "healthy"), accounts(10, 1, "stuck")
-	for i := range stuck {
-		stuck[i].apart = true
-	}
 	return Scenario{
 		Name:    "hanging",
 		About:   "2,000 events a second to 1,000 endpoints that take 5 ms, without and with 5 % of them to 10 that hang; p50 and p99 are those of the healthy",

@@ -13,7 +13,7 @@ import (
 // parked is what deliveries that wait for their retry do to all others.
 func parked() Scenario {
 	const rate = 500
-	healthy, down := accounts(1000, 1, "healthy"), downAccounts()
+	healthy, down := accounts(1000, 1, "healthy"), accounts(1, 1000, "down")
 	return Scenario{
 		Name:    "parked",
 		About:   "throughput and p99 with very many deliveries parked for an hour, beside the same with none, in the same run",
@@ -49,13 +49,6 @@ func parked() Scenario {
 			return f, nil
 		},
 	}
-}
-
-// downAccounts have 1,000 endpoints on hosts of their own, that are to be down.
-func downAccounts() []account {
-	down := accounts(1, 1000, "down")
-	down[0].apart = true
-	return down
 }
 
 // beginBeside seeds healthy people and others whose endpoints behave otherwise,

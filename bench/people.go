@@ -15,7 +15,6 @@ type account struct {
 	name    string
 	members int
 	class   string // of the sink, that counts what its members get
-	apart   bool   // each endpoint is on a host of its own
 }
 
 // accounts are n accounts of one size. What their members have is told by the
@@ -39,17 +38,13 @@ func (s *Site) person(a account, n int) prefs.DirectoryUser {
 	case "email":
 		return prefs.DirectoryUser{Profile: prefs.Profile{Email: fmt.Sprintf("member%d@example.com", n)}}
 	}
-	settings := fmt.Sprintf(`{"url":"%s","secret":"%s"}`, s.endpoint(a, n), secret)
+	settings := fmt.Sprintf(`{"url":"%s","secret":"%s"}`, s.endpoint(a.class, n), secret)
 	return prefs.DirectoryUser{Channels: map[string]json.RawMessage{"webhook": json.RawMessage(settings)}}
 }
 
-// endpoint is the URL of a webhook.
-func (s *Site) endpoint(a account, n int) string {
-	host := "127.0.0.1"
-	if a.apart {
-		host = fmt.Sprintf("127.1.%d.%d", n/250, n%250+1)
-	}
-	return fmt.Sprintf("http://%s:%d/%s/%d", host, s.at.Port, a.class, n)
+// endpoint is the URL of a webhook. Each is on a host of its own.
+func (s *Site) endpoint(class string, n int) string {
+	return fmt.Sprintf("http://127.1.%d.%d:%d/%s/%d", n/250, n%250+1, s.at.Port, class, n)
 }
 
 // settle saves accounts and their members, by the way of tocsin seed.

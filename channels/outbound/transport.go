@@ -9,11 +9,11 @@ import (
 )
 
 const (
-	// idlePerHost is a host's share of idleConns: as many as there are attempts
-	// at a time, so that none closes a connection that the next one needs. With
-	// 64, a burst of deliveries to one host spent 10 % of the worker's processor
-	// time on dialling (tocsin bench run fan-out).
-	idlePerHost = 256
+	// idlePerHost is a host's share of idleConns: as many as a worker has
+	// attempts at a time to one host, so that none closes a connection that the
+	// next one needs. With 64 for 256, a burst of deliveries spent 10 % of the
+	// worker's processor time on dialling (tocsin bench run fan-out).
+	idlePerHost = 128
 	// idleConns bounds the file descriptors kept for many hosts: a connection
 	// for each of 1,000, and as many again for the busy ones.
 	idleConns = 2048
