@@ -28,10 +28,11 @@ var mayImport = map[string][]string{
 	"channels/outbound":    {"channels", "channels/httpfail"},
 	"channels/channeltest": {"schema", "channels"},
 	"worker":               {"schema", "queue", "prefs", "pace", "breaker", "channels"},
+	"replay":               {"schema", "queue"},
 	"farend":               {},
 	"dev":                  {"schema", "farend"},
 	"servertest":           {},
-	"cmd/tocsin":           {"schema", "queue", "prefs", "pace", "breaker", "ledger", "channels", "channels/*", "worker", "farend", "dev"},
+	"cmd/tocsin":           {"schema", "queue", "prefs", "pace", "breaker", "ledger", "replay", "channels", "channels/*", "worker", "farend", "dev"},
 }
 
 func TestImportsFollowTheData(t *testing.T) {

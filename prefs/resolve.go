@@ -37,11 +37,7 @@ func (s *Store) Resolve(ctx context.Context, d schema.Delivery) (Resolution, err
 	cell, ref := Cell{d.Event.Type, d.Channel}, TargetRef{d.Channel, d.Target}
 	var reply resolveReply
 	err := s.ask(ctx, func(p redis.Pipeliner) error {
-		reply.member = p.SIsMember(ctx, accountsKey(d.User), d.Event.Account)
-		reply.fields = p.HMGet(ctx, prefsKey(d.User), choiceField(cell), markerField(ref))
-		reply.sealed = p.HGet(ctx, targetsKey(d.User), ref.String())
-		reply.profile = p.Get(ctx, profileKey(d.User))
-		reply.fares = p.HGet(ctx, healthKey(d.User), ref.String())
+		reply = askAbout(ctx, p, d)
 		return nil
 	})
 	if err = cmp.Or(err, reply.err()); err != nil {
@@ -69,6 +65,17 @@ type resolveReply struct {
 	sealed  *redis.StringCmd
 	profile *redis.StringCmd
 	fares   *redis.StringCmd
+}
+
+func askAbout(ctx context.Context, p redis.Pipeliner, d schema.Delivery) resolveReply {
+	cell, ref := Cell{d.Event.Type, d.Channel}, TargetRef{d.Channel, d.Target}
+	return resolveReply{
+		member:  p.SIsMember(ctx, accountsKey(d.User), d.Event.Account),
+		fields:  p.HMGet(ctx, prefsKey(d.User), choiceField(cell), markerField(ref)),
+		sealed:  p.HGet(ctx, targetsKey(d.User), ref.String()),
+		profile: p.Get(ctx, profileKey(d.User)),
+		fares:   p.HGet(ctx, healthKey(d.User), ref.String()),
+	}
 }
 
 func (r resolveReply) err() error {

@@ -67,6 +67,8 @@ func testResolveSaysWhyADeliveryIsNotMade(t *testing.T, f fixture) {
 		{"joins again", func() error { return f.AddMember(t.Context(), "acme", "ada") }, "job.fail", ""},
 		{"goes", func() error { return f.DeleteUser(t.Context(), "ada") }, "job.fail", "no such user any more"},
 	}
+	unknown := delivery("job.fail")
+	unknown.User = "nobody"
 	for _, step := range steps {
 		require.NoError(t, step.do(), step.does)
 		got, err := f.Resolve(t.Context(), delivery(step.typeName))
@@ -74,6 +76,9 @@ func testResolveSaysWhyADeliveryIsNotMade(t *testing.T, f fixture) {
 		require.Equal(t, step.want, got.Why, step.does)
 		require.Equal(t, step.want != "", got.Suppressed != "", step.does)
 		require.Equal(t, step.want == "", got.Settings != nil, "settings exactly where something is sent: %s", step.does)
+		rules, err := prefs.NewStore(f.redis, prefs.Keyring{}).Suppressed(t.Context(), []schema.Delivery{delivery(step.typeName), unknown})
+		require.NoError(t, err, step.does)
+		require.Equal(t, []schema.Rule{got.Suppressed, schema.RuleNoUser}, rules, "the same without a key: %s", step.does)
 	}
 }
 

@@ -26,6 +26,7 @@ const (
 	headerLastAt   = "Tocsin-Last-At"
 	headerStatus   = "Tocsin-Last-Status"
 	headerReason   = "Tocsin-Last-Reason"
+	headerHost     = "Tocsin-Last-Host"
 	headerStrikes  = "Tocsin-Strikes"
 	headerHops     = "Tocsin-Hops"
 	headerReplays  = "Tocsin-Replays"
@@ -70,6 +71,9 @@ func encode(subject string, d schema.Delivery) *nats.Msg {
 		set(headerStatus, oneLine(d.Last.Status))
 		set(headerReason, oneLine(d.Last.Reason))
 	}
+	if d.Last.Host != "" {
+		set(headerHost, oneLine(d.Last.Host))
+	}
 	count(headerStrikes, d.Strikes)
 	count(headerHops, d.Hops)
 	count(headerReplays, d.Replays)
@@ -94,6 +98,7 @@ func decode(header nats.Header, data []byte) (schema.Delivery, error) {
 			At:     r.moment(headerLastAt),
 			Status: r.text(headerStatus),
 			Reason: r.text(headerReason),
+			Host:   r.text(headerHost),
 		},
 		Strikes: r.count(headerStrikes),
 		Hops:    r.count(headerHops),

@@ -30,6 +30,7 @@ type Attempt struct {
 	At     time.Time
 	Status string // what the far end said, as short as it says it: "503", "550 5.1.1", "410 Unregistered"; empty if it said nothing
 	Reason string // one line for people; holds no address, credential or payload
+	Host   string // of the far end, with its port, where the user's settings name it; not of its path or query
 
 	Took time.Duration // how long the far end was waited for; known where the attempt was made, and in the ledger
 }

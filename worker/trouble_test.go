@@ -32,7 +32,7 @@ func TestReplayedEventIsNoDuplicateOfItself(t *testing.T) {
 	require.Equal(t, queue.Permanent, letter.Cause)
 
 	require.NoError(t, client.Rename(t.Context(), "aside", members).Err())
-	require.NoError(t, f.queue.Replay(t.Context(), letter.Sequence))
+	require.NoError(t, f.queue.Replay(t.Context(), letter))
 	require.Equal(t, "e1", f.next().Event.ID)
 	f.quiet()
 }

@@ -173,7 +173,7 @@ func (f *fleet) letter() queue.DeadLetter {
 	var found []queue.DeadLetter
 	require.Eventually(f.t, func() bool {
 		found = nil
-		for letter, err := range f.queue.DeadLetters(f.t.Context(), schema.DeadSubjects) {
+		for letter, err := range f.queue.DeadLetters(f.t.Context(), queue.LetterFilter{}, 0) {
 			require.NoError(f.t, err)
 			found = append(found, letter)
 		}
