@@ -38,9 +38,16 @@ type Target struct {
 
 // DeviceID is the target id of a device: a function of its token, so that the
 // same device registered again is the same target. Tokens are hexadecimal, so
-// case does not count. The id does not tell the token.
+// case does not count, nor does what stands between or around their digits. The
+// id does not tell the token.
 func DeviceID(token string) string {
-	digest := sha256.Sum256([]byte(strings.ToLower(token)))
+	digits := strings.Map(func(r rune) rune {
+		if r >= '0' && r <= '9' || r >= 'a' && r <= 'f' {
+			return r
+		}
+		return -1
+	}, strings.ToLower(token))
+	digest := sha256.Sum256([]byte(digits))
 	return hex.EncodeToString(digest[:8])
 }
 

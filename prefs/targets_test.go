@@ -122,5 +122,6 @@ func TestDeviceID(t *testing.T) {
 	require.Regexp(t, `^[0-9a-f]{16}$`, prefs.DeviceID("00FC13AD"))
 	require.Equal(t, prefs.DeviceID("00fc13ad"), prefs.DeviceID("00FC13AD"))
 	require.NotEqual(t, prefs.DeviceID("00fc13ad"), prefs.DeviceID("00fc13ae"))
+	require.Equal(t, prefs.DeviceID("00fc13ad"), prefs.DeviceID("<00fc 13ad>"), "as iOS described it once")
 	require.True(t, schema.ValidID(prefs.DeviceID("x")))
 }
