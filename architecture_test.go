@@ -29,6 +29,7 @@ var mayImport = map[string][]string{
 	"channels/channeltest": {"schema", "channels"},
 	"worker":               {"schema", "queue", "prefs", "pace", "channels"},
 	"console/links":        {"linkkey"},
+	"console/targets":      {"schema", "prefs", "channels"},
 	"farend":               {},
 	"dev":                  {"schema", "farend"},
 	"servertest":           {},
