@@ -71,6 +71,8 @@ func TestStore(t *testing.T) {
 		"a user has bounded targets":                  testAUserHasBoundedTargets,
 		"concurrent edits lose nothing":               testConcurrentEditsLoseNothing,
 		"switch off":                                  testSwitchOff,
+		"a link is spent once":                        testALinkIsSpentOnce,
+		"accounts":                                    testAccounts,
 	}
 	for name, start := range backends() {
 		t.Run(name, func(t *testing.T) {

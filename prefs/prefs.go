@@ -18,6 +18,7 @@
 //	                             or "off <time> <reason>" when it was switched off
 //	tocsin:user:{U}:targets      hash: "<channel>/<id>" is the target's settings, sealed
 //	tocsin:event:<hash>          which stream sequence of an event is routed; expires
+//	tocsin:link:<id>             a settings link that was used; expires when the link does
 package prefs
 
 import (
