@@ -37,6 +37,7 @@ var titles = map[string]func(describer) string{
 	"app.auth":                 titleOfApp("authorized"),
 	"app.deauth":               titleOfApp("deauthorized"),
 	schema.ChannelOff:          titleOfChannel,
+	schema.ConfirmAddress:      func(describer) string { return "Confirm that notifications may come here" },
 }
 
 // titleOf leaves a nameless thing out of the pattern, or calls it by its kind.

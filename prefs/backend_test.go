@@ -73,6 +73,17 @@ func TestStore(t *testing.T) {
 		"switch off":                                  testSwitchOff,
 		"a link is spent once":                        testALinkIsSpentOnce,
 		"accounts":                                    testAccounts,
+		"a choice keeps its time":                     testAChoiceKeepsItsTime,
+		"choices without a time are read":             testChoicesWithoutATimeAreRead,
+		"reset forgets every choice":                  testResetForgetsEveryChoice,
+		"choices change as they were seen":            testChoicesChangeAsTheyWereSeen,
+		"a profile changes as it was seen":            testAProfileChangesAsItWasSeen,
+		"one of many writers changes what all saw":    testOneOfManyWritersChangesWhatAllSaw,
+		"a target is set up once":                     testATargetIsSetUpOnce,
+		"pending settings wait for their proof":       testPendingSettingsWaitForTheirProof,
+		"pending settings expire":                     testPendingSettingsExpire,
+		"pending settings open nowhere else":          testPendingSettingsOpenNowhereElse,
+		"a quota is the whole installation's":         testAQuotaIsTheWholeInstallations,
 	}
 	for name, start := range backends() {
 		t.Run(name, func(t *testing.T) {

@@ -11,6 +11,21 @@ import (
 // it, and nobody can opt out of it.
 const ChannelOff = "channel.off"
 
+// ConfirmAddress is the type of the mail that asks the owner of an address
+// whether a user may have mails sent there. Like ChannelOff it is ours alone.
+const ConfirmAddress = "address.confirm"
+
+// AskToConfirm is the mail that asks it, and holds the link to say yes.
+func AskToConfirm(user, link string, now time.Time) Delivery {
+	return Delivery{
+		Event: Event{
+			ID: link, Source: "tocsin", Type: ConfirmAddress, Account: "tocsin", User: user,
+			Subject: "channel/" + NoticeChannel + "/main", Time: now, Link: link, Data: json.RawMessage(`{}`),
+		},
+		User: user, Channel: NoticeChannel, Target: "main", Planned: now,
+	}
+}
+
 // NoticeChannel is the channel by which our own notices go.
 const NoticeChannel = "email"
 

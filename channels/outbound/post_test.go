@@ -263,7 +263,8 @@ func TestClosedIdleConnectionIsReplaced(t *testing.T) {
 			_, _ = io.Copy(io.Discard, r.Body)
 			_, _ = io.WriteString(conn, "HTTP/1.1 204 No Content\r\n\r\n")
 		}
-		_ = conn.Close()
+		_ = conn.(*net.TCPConn).CloseWrite()
+		_, _ = io.Copy(io.Discard, conn) // until the client has noticed
 		closed <- struct{}{}
 	})
 	c := local(nil)
