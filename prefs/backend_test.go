@@ -71,6 +71,8 @@ func TestStore(t *testing.T) {
 		"a user has bounded targets":                  testAUserHasBoundedTargets,
 		"concurrent edits lose nothing":               testConcurrentEditsLoseNothing,
 		"switch off":                                  testSwitchOff,
+		"a link is spent once":                        testALinkIsSpentOnce,
+		"accounts":                                    testAccounts,
 		"a choice keeps its time":                     testAChoiceKeepsItsTime,
 		"choices without a time are read":             testChoicesWithoutATimeAreRead,
 		"reset forgets every choice":                  testResetForgetsEveryChoice,
