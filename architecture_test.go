@@ -30,6 +30,7 @@ var mayImport = map[string][]string{
 	"worker":               {"schema", "queue", "prefs", "pace", "channels"},
 	"console/links":        {"linkkey"},
 	"console/targets":      {"schema", "prefs", "channels"},
+	"console/api":          {"schema", "prefs", "channels", "queue", "ledger", "console/links", "console/targets"},
 	"farend":               {},
 	"dev":                  {"schema", "farend"},
 	"servertest":           {},
