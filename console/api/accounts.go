@@ -6,15 +6,16 @@ import (
 	"slices"
 )
 
-type ofAccount struct {
+// AccountPath is what every call about an account is given.
+type AccountPath struct {
 	Account string `path:"account" pattern:"^[A-Za-z0-9_-]{1,64}$" patternDescription:"1 to 64 letters, digits, hyphens and underscores" example:"acme" doc:"The account's id, as the platform has it."`
 }
 
 func (a *API) registerAccounts() {
 	const path, topic = "/v1/accounts/{account}/members", "Accounts"
 	type member struct {
-		ofAccount
-		ofUser
+		AccountPath
+		UserPath
 	}
 	register(a, operation{
 		id: "put-member", method: http.MethodPut, path: path + "/{user}", tag: topic, summary: "Add a member",
@@ -30,7 +31,7 @@ func (a *API) registerAccounts() {
 	})
 
 	type list struct {
-		ofAccount
+		AccountPath
 		After string `query:"after" pattern:"^[A-Za-z0-9_-]{1,64}$" patternDescription:"1 to 64 letters, digits, hyphens and underscores" doc:"Members behind this one, in the order of their ids: the next of the page before."`
 		Limit int    `query:"limit" minimum:"1" maximum:"10000" default:"1000" doc:"How many at most."`
 	}

@@ -142,17 +142,19 @@ func register[I, O any](a *API, o operation, handle func(context.Context, *I) (*
 // none is the answer that has no body.
 type none struct{}
 
-// ofUser is what every call about a user is given.
-type ofUser struct {
+// UserPath is what every call about a user is given. It and others like it are
+// exported because the library finds parameters in exported fields alone.
+type UserPath struct {
 	User string `path:"user" pattern:"^[A-Za-z0-9_-]{1,64}$" patternDescription:"1 to 64 letters, digits, hyphens and underscores" example:"ada" doc:"The user's id, as the platform has it."`
 }
 
-// tagged is given by who changes what they have seen.
-type tagged struct {
+// Precondition is given by who changes what they have seen (RFC 9110 section
+// 13.1.1).
+type Precondition struct {
 	IfMatch string `header:"If-Match" pattern:"^\"[A-Za-z0-9_-]{1,64}\"$" patternDescription:"one strong entity tag" doc:"The ETag that was seen: another one by now is answered with 412."`
 }
 
-func (t tagged) seen() prefs.Revision {
+func (t Precondition) seen() prefs.Revision {
 	if t.IfMatch == "" {
 		return ""
 	}

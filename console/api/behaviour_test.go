@@ -11,10 +11,14 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"go.uber.org/zap"
 
 	"tocsin/console/api"
 	"tocsin/console/links"
+	"tocsin/farend"
+	"tocsin/queue"
 	"tocsin/schema"
+	"tocsin/servertest"
 )
 
 // story is the records of one event for ada and of one for bob.
@@ -316,5 +320,62 @@ func TestRedisAwayIsSaidSo(t *testing.T) {
 		require.NotContains(t, a.text, "127.0.0.1")
 	}
 	f.redis.Start()
-	f.ok("PUT", "/v1/users/ada", `{}`)
+	require.Eventually(t, func() bool { return f.call("PUT", "/v1/users/ada", `{}`).status == 200 }, 30*time.Second, 50*time.Millisecond)
+}
+
+func TestLedgerAwayIsSaidSo(t *testing.T) {
+	t.Parallel()
+	nats := servertest.NATS(t)
+	q, err := queue.Connect(queue.Options{URL: nats.URL(), Name: "test", Log: zap.NewNop()})
+	require.NoError(t, err)
+	t.Cleanup(q.Close)
+	require.NoError(t, q.Setup(t.Context(), 0))
+	f := newFixture(t, func(o *api.Options) { o.Ledger = q })
+	f.ada()
+	f.ok("PUT", "/v1/accounts/acme/members/ada", "")
+	require.JSONEq(t, `{"events":[],"more":false}`, f.ok("GET", "/v1/users/ada/deliveries", "").text)
+	nats.Stop()
+	f.call("GET", "/v1/users/ada/deliveries", "").refused(503)
+	f.call("GET", "/v1/events/a/b?account=acme", "").refused(503)
+	f.ok("GET", "/v1/users/ada/channels", "")
+}
+
+// Whatever happens, no credential is in an answer, but for the one that is told
+// once, and none in the log.
+func TestNoCredentialIsToldOrLogged(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	f.ada()
+	canaries := []string{apiKey, secondKey, "canary-bearer", "canary-path", roomToken, device, "canary-misplaced"}
+	var answers strings.Builder
+	call := func(method, path, body string) { answers.WriteString(f.call(method, path, body).text + "\n") }
+	call("PUT", "/v1/users/ada/channels/webhook", `{"url":"`+f.hook.URL()+`/a","headers":{"Authorization":"Bearer canary-bearer"}}`)
+	call("PUT", "/v1/users/ada/channels/slack", `{"url":"`+f.hook.URL()+`/canary-path"}`)
+	call("PUT", "/v1/users/ada/channels/hipchat", `{"token":"`+roomToken+`","room":"Nowhere"}`)
+	call("POST", "/v1/users/ada/devices", `{"token":"`+device+`"}`)
+	for _, channel := range []string{"webhook", "slack", "hipchat", "email"} {
+		f.hook.Answer("/a", farend.HookAnswer{Status: 500, Text: "you sent Bearer canary-bearer"})
+		f.hook.Answer("/canary-path", farend.HookAnswer{Status: 404, Text: "no such /canary-path"})
+		call("POST", "/v1/users/ada/channels/"+channel+"/test", "")
+		call("GET", "/v1/users/ada/channels/"+channel, "")
+	}
+	call("GET", "/v1/users/ada/channels", "")
+	call("GET", "/v1/users/ada/devices", "")
+	for _, body := range []string{
+		`{"token":"canary-misplaced"}`, `{"url":"canary-misplaced"}`, `{"url":["canary-misplaced"]}`, `"canary-misplaced"`, `canary-misplaced`,
+		`{"url":"https://canary-misplaced@example.com/"}`, `{"secret":"canary-misplaced","url":"https://example.com/"}`,
+		`{"url":"https://example.com/","signing_key":"canary-misplaced"}`, `{"url":"https://example.com/","client_key":"canary-misplaced","client_cert":"canary-misplaced"}`,
+	} {
+		for _, channel := range []string{"webhook", "slack", "hipchat", "email"} {
+			call("PUT", "/v1/users/ada/channels/"+channel, body)
+		}
+		call("POST", "/v1/users/ada/devices", body)
+	}
+	f.redis.Stop()
+	call("PUT", "/v1/users/ada/channels/slack", `{"url":"`+f.hook.URL()+`/canary-path"}`)
+	for _, canary := range canaries {
+		require.NotContains(t, answers.String(), canary)
+		require.NotContains(t, f.logged.String(), canary)
+	}
+	require.Contains(t, answers.String(), "you sent ••••")
 }

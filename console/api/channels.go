@@ -10,8 +10,9 @@ import (
 	"tocsin/console/targets"
 )
 
-type ofChannel struct {
-	ofUser
+// ChannelPath is what a call about any channel is given.
+type ChannelPath struct {
+	UserPath
 	Channel string `path:"channel" pattern:"^[A-Za-z0-9_-]{1,64}$" patternDescription:"1 to 64 letters, digits, hyphens and underscores" example:"webhook"`
 }
 
@@ -34,8 +35,8 @@ type renewed struct {
 
 // settingsOf is a channel's settings, as its Spec describes them.
 type settingsOf struct {
-	ofUser
-	tagged
+	UserPath
+	Precondition
 	Body map[string]any
 }
 
@@ -48,19 +49,19 @@ func (a *API) registerChannels() {
 	register(a, operation{
 		id: "list-channels", method: http.MethodGet, path: path, tag: topic, summary: "List a user's channels",
 		more: "All that the installation offers, with what the user has set up and how it fares. Credentials are never shown.",
-	}, func(ctx context.Context, in *ofUser) (*listAnswer, error) {
+	}, func(ctx context.Context, in *UserPath) (*listAnswer, error) {
 		views, err := a.Channels.List(ctx, in.User)
 		return &listAnswer{channelList{views}}, err
 	})
 	register(a, operation{
 		id: "get-channel", method: http.MethodGet, path: path + "/{channel}", tag: topic, summary: "Read one of a user's channels",
-	}, func(ctx context.Context, in *ofChannel) (*channelAnswer, error) {
+	}, func(ctx context.Context, in *ChannelPath) (*channelAnswer, error) {
 		return a.channel(ctx, in.User, in.Channel)
 	})
 	register(a, operation{
 		id: "delete-channel", method: http.MethodDelete, path: path + "/{channel}", tag: topic, summary: "Remove one of a user's channels",
 		more: "Forgets its settings. The user's preferences for it are kept.",
-	}, func(ctx context.Context, in *ofChannel) (*none, error) {
+	}, func(ctx context.Context, in *ChannelPath) (*none, error) {
 		return &none{}, a.Channels.Delete(ctx, in.User, in.Channel, channels.MainTarget)
 	})
 	for _, offered := range a.Channels.Offered {
@@ -106,7 +107,7 @@ func (a *API) registerRenewal(path, topic, channel string, field channels.Field)
 	register(a, operation{
 		id: "renew-" + channel + "-" + field.Name, method: http.MethodPost, path: path, tag: topic,
 		summary: "Renew: " + field.Label, more: "Makes another one. The previous one goes on working for 24 hours beside it.",
-	}, func(ctx context.Context, in *ofUser) (*renewedAnswer, error) {
+	}, func(ctx context.Context, in *UserPath) (*renewedAnswer, error) {
 		shown, err := a.Channels.Renew(ctx, in.User, channel, field.Name)
 		return &renewedAnswer{renewed{Made: map[string]string{field.Name: shown}}}, err
 	})

@@ -54,12 +54,13 @@ type skippedStory struct {
 // events are kept by default.
 const lookBack = 72 * time.Hour
 
-type period struct {
+// Period bounds what is looked for in the ledger.
+type Period struct {
 	Since time.Time `query:"since" doc:"What was stored then or later. Default: 72 hours ago."`
 	Until time.Time `query:"until" doc:"What was stored before."`
 }
 
-func (p period) begin() time.Time {
+func (p Period) begin() time.Time {
 	if p.Since.IsZero() {
 		return time.Now().Add(-lookBack)
 	}
@@ -69,8 +70,8 @@ func (p period) begin() time.Time {
 func (a *API) registerDeliveries() {
 	const topic = "Deliveries"
 	type list struct {
-		ofUser
-		period
+		UserPath
+		Period
 		Limit int `query:"limit" minimum:"1" maximum:"1000" default:"100" doc:"How many events at most, the newest."`
 	}
 	type deliveryList struct {
@@ -85,7 +86,7 @@ func (a *API) registerDeliveries() {
 		if _, err := a.Store.User(ctx, in.User); err != nil {
 			return nil, err
 		}
-		stories, err := a.userStories(ctx, in.User, in.period)
+		stories, err := a.userStories(ctx, in.User, in.Period)
 		out := &deliveries{}
 		out.Body.More = len(stories) > in.Limit
 		out.Body.Events = told(stories[:min(len(stories), in.Limit)])
@@ -96,7 +97,7 @@ func (a *API) registerDeliveries() {
 		Source  string `path:"source" maxLength:"1024" doc:"The event's source, percent-encoded: %2Fplatform%2Fdeployer." example:"%2Fplatform%2Fdeployer"`
 		ID      string `path:"id" maxLength:"1024" doc:"The event's id, percent-encoded."`
 		Account string `query:"account" required:"true" pattern:"^[A-Za-z0-9_-]{1,64}$" doc:"The account that it was published for: by it and by the time events are found."`
-		period
+		Period
 	}
 	type eventMembers struct {
 		Members []eventStory `json:"members" nullable:"false" doc:"One for each member of the account."`
@@ -119,7 +120,7 @@ func (a *API) registerDeliveries() {
 
 // userStories reads account by account: a subject that is named whole is found
 // by the server at once, one with a wildcard is looked for among all.
-func (a *API) userStories(ctx context.Context, user string, p period) ([]ledger.Story, error) {
+func (a *API) userStories(ctx context.Context, user string, p Period) ([]ledger.Story, error) {
 	accounts, err := a.Store.Accounts(ctx, user)
 	if err != nil {
 		return nil, err

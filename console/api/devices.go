@@ -25,7 +25,7 @@ func (a *API) registerDevicesOf(path, topic string, offered targets.Offered) {
 	}
 	type added struct{ Body deviceID }
 	type add struct {
-		ofUser
+		UserPath
 		Body map[string]any
 	}
 	register(a, operation{
@@ -43,12 +43,12 @@ func (a *API) registerDevicesOf(path, topic string, offered targets.Offered) {
 	register(a, operation{
 		id: "list-devices", method: http.MethodGet, path: path, tag: topic, summary: "List a user's devices",
 		more: "With when a push last reached Apple for each.",
-	}, func(ctx context.Context, in *ofUser) (*listAnswer, error) {
+	}, func(ctx context.Context, in *UserPath) (*listAnswer, error) {
 		view, err := a.Channels.Get(ctx, in.User, spec.Name)
 		return &listAnswer{deviceList{view.Targets}}, err
 	})
 	type device struct {
-		ofUser
+		UserPath
 		Device string `path:"device" pattern:"^[A-Za-z0-9_-]{1,64}$" patternDescription:"1 to 64 letters, digits, hyphens and underscores" doc:"The device's id, as listed."`
 	}
 	register(a, operation{

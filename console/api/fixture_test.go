@@ -89,7 +89,7 @@ func newFixture(t *testing.T, change ...func(*api.Options)) *fixture {
 }
 
 func (f *fixture) store() *prefs.Store {
-	client, err := prefs.Open(f.redis.URL() + "?dial_timeout=1s&max_retries=-1")
+	client, err := prefs.Open(f.redis.URL() + "?max_retries=-1")
 	require.NoError(f.t, err)
 	f.t.Cleanup(func() { _ = client.Close() })
 	keys, err := prefs.ParseKeys(key('s'))
@@ -176,7 +176,7 @@ func (f *fixture) do(r *http.Request) answered {
 func (f *fixture) ok(method, path, body string, headers ...string) answered {
 	f.t.Helper()
 	a := f.call(method, path, body, headers...)
-	require.Equal(f.t, 2, a.status/100, "%s %s: %d %s", method, path, a.status, a.text)
+	require.Equal(f.t, 2, a.status/100, "%s %s: %d %s\n%s", method, path, a.status, a.text, f.logged)
 	return a
 }
 

@@ -43,13 +43,13 @@ func (a *API) registerPreferences() {
 	register(a, operation{
 		id: "get-preferences", method: http.MethodGet, path: path, tag: topic, summary: "Read a user's preferences",
 		more: "The table of event types and channels, resolved: what is a default is told from what was chosen.",
-	}, func(ctx context.Context, in *ofUser) (*tableAnswer, error) {
+	}, func(ctx context.Context, in *UserPath) (*tableAnswer, error) {
 		return a.table(ctx, in.User)
 	})
 
 	type patch struct {
-		ofUser
-		tagged
+		UserPath
+		Precondition
 		Body map[string]map[string]*bool `doc:"By type and channel: true or false is the user's choice, null goes back to the default. What is not named is kept." example:"{\"stack.redeploy.ok\":{\"email\":false,\"webhook\":true}}"`
 	}
 	register(a, operation{
@@ -67,8 +67,8 @@ func (a *API) registerPreferences() {
 	})
 
 	type reset struct {
-		ofUser
-		tagged
+		UserPath
+		Precondition
 	}
 	register(a, operation{
 		id: "delete-preferences", method: http.MethodDelete, path: path, tag: topic, summary: "Go back to the defaults",

@@ -17,7 +17,7 @@ func (a *API) registerSettingsLinks() {
 		ExpiresIn string `json:"expires_in,omitempty" example:"10m" doc:"For how long the link is good, from 1m to 24h. Default: 10m."`
 	}
 	type make struct {
-		ofUser
+		UserPath
 		Body *wanted `required:"false"`
 	}
 	type link struct {

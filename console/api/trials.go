@@ -18,7 +18,7 @@ func (a *API) registerTrials() {
 		Device string `json:"device,omitempty" pattern:"^[A-Za-z0-9_-]{1,64}$" doc:"Which device, where there are several."`
 	}
 	type try struct {
-		ofChannel
+		ChannelPath
 		Body *sample `required:"false"`
 	}
 	type tried struct{ Body targets.Report }

@@ -28,8 +28,8 @@ func answerPerson(p prefs.Profile) *personAnswer {
 func (a *API) registerUsers() {
 	const path, topic = "/v1/users/{user}", "Users"
 	type put struct {
-		ofUser
-		tagged
+		UserPath
+		Precondition
 		Body person
 	}
 	register(a, operation{
@@ -45,14 +45,14 @@ func (a *API) registerUsers() {
 	})
 	register(a, operation{
 		id: "get-user", method: http.MethodGet, path: path, tag: topic, summary: "Read a person",
-	}, func(ctx context.Context, in *ofUser) (*personAnswer, error) {
+	}, func(ctx context.Context, in *UserPath) (*personAnswer, error) {
 		profile, err := a.Store.User(ctx, in.User)
 		return answerPerson(profile), err
 	})
 	register(a, operation{
 		id: "delete-user", method: http.MethodDelete, path: path, tag: topic, summary: "Forget a person",
 		more: "Forgets who they are, their channels, their choices and their membership of accounts. To forget one who is not known is no error.",
-	}, func(ctx context.Context, in *ofUser) (*none, error) {
+	}, func(ctx context.Context, in *UserPath) (*none, error) {
 		return &none{}, a.Store.DeleteUser(ctx, in.User)
 	})
 }
