@@ -310,15 +310,22 @@ func TestRedisAwayIsSaidSo(t *testing.T) {
 	f := newFixture(t)
 	f.ada()
 	f.redis.Stop()
-	for _, c := range calls {
-		if strings.HasPrefix(c.path, "/v1/events") {
-			continue // asks the ledger alone
+	t.Run("away", func(t *testing.T) {
+		for _, c := range calls {
+			t.Run(c.method+" "+c.template, func(t *testing.T) {
+				if strings.HasPrefix(c.path, "/v1/events") {
+					return // asks the ledger alone
+				}
+				t.Parallel()
+				f := *f
+				f.t = t
+				a := f.call(c.method, c.path, c.body)
+				a.refused(503)
+				require.Equal(t, "5", a.header.Get("Retry-After"))
+				require.NotContains(t, a.text, "127.0.0.1")
+			})
 		}
-		a := f.call(c.method, c.path, c.body)
-		a.refused(503)
-		require.Equal(t, "5", a.header.Get("Retry-After"))
-		require.NotContains(t, a.text, "127.0.0.1")
-	}
+	})
 	f.redis.Start()
 	require.Eventually(t, func() bool { return f.call("PUT", "/v1/users/ada", `{}`).status == 200 }, 30*time.Second, 50*time.Millisecond)
 }
