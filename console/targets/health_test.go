@@ -9,6 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"tocsin/breaker"
 	"tocsin/console/targets"
 	"tocsin/prefs"
 	"tocsin/schema"
@@ -68,15 +69,35 @@ func TestHealthFollowsWhatWasSent(t *testing.T) {
 }
 
 // The settings page works while NATS is away.
-func TestHealthIsUnknownWithoutTheLedger(t *testing.T) {
+func TestHealthIsWhatThePreferencesNoteWithoutTheLedger(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
 	f.Records = func(context.Context, string) iter.Seq2[schema.Record, error] {
 		return func(yield func(schema.Record, error) bool) { yield(schema.Record{}, errors.New("no NATS")) }
 	}
-	require.Equal(t, targets.Unknown, f.get(t, "email").Targets[0].Health.State)
+	require.Equal(t, targets.Working, f.get(t, "email").Targets[0].Health.State)
 	f.Records = nil
-	require.Equal(t, targets.Unknown, f.get(t, "email").Targets[0].Health.State)
+	require.Equal(t, targets.Working, f.get(t, "email").Targets[0].Health.State)
+}
+
+// An endpoint that the fleet spares is paused, whatever the ledger tells.
+func TestHealthIsWhatTheFleetActsOn(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	f.save(t, "webhook", map[string]any{"url": "https://example.com/a"})
+	since, until := time.Now().Add(-time.Hour).UTC().Truncate(time.Second), time.Now().Add(time.Minute).UTC().Truncate(time.Second)
+	ref := prefs.TargetRef{Channel: "webhook", ID: "main"}
+	after := breaker.Record{State: breaker.State{Phase: breaker.Open, Failing: since, Changed: since, Until: until, Error: "connection refused"}}
+	_, did, err := f.Store.SwapFare(t.Context(), "ada", ref, breaker.Record{}, after)
+	require.NoError(t, err)
+	require.True(t, did)
+	f.tells(schema.RecordDelivered, "d1", time.Now())
+	h := f.get(t, "webhook").Targets[0].Health
+	require.Equal(t, targets.Paused, h.State)
+	require.True(t, since.Equal(h.Since))
+	require.True(t, until.Equal(h.Next))
+	require.Equal(t, "connection refused", h.Reason)
+	require.NotZero(t, h.LastDelivered)
 }
 
 func TestChannelsOfAnotherKeyAreUnreadable(t *testing.T) {
