@@ -250,7 +250,9 @@ func (v *visitor) do(method, address string, body io.Reader, header http.Header)
 // jar keeps the cookies of one host, each for its path.
 type jar struct{ cookies []*http.Cookie }
 
-func (j *jar) SetCookies(_ *url.URL, cookies []*http.Cookie) { j.cookies = append(j.cookies, cookies...) }
+func (j *jar) SetCookies(_ *url.URL, cookies []*http.Cookie) {
+	j.cookies = append(j.cookies, cookies...)
+}
 
 func (j *jar) Cookies(u *url.URL) []*http.Cookie {
 	var sent []*http.Cookie
