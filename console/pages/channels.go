@@ -1,6 +1,7 @@
 package pages
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -28,6 +29,7 @@ type card struct {
 	layout layout
 	Form   form
 	Many   bool
+	Where  string       // what tells the target from others
 	Target targetView   // where the channel takes one, and it is set up
 	Each   []targetView // where it takes many
 	Renews []renewView
@@ -88,12 +90,12 @@ func (p *Pages) answerChannels(w http.ResponseWriter, r *http.Request, v visit, 
 		if done.channel == view.Channel {
 			does = done
 		}
-		page.Cards = append(page.Cards, makeCard(view, page.layout, does))
+		page.Cards = append(page.Cards, makeCard(view, page.layout, v.profile, does))
 	}
 	p.show(w, code, "channels.html", page)
 }
 
-func makeCard(view targets.View, l layout, done outcome) card {
+func makeCard(view targets.View, l layout, profile prefs.Profile, done outcome) card {
 	c := card{View: view, layout: l, Many: view.Spec.Many, Types: schema.Types(), Shown: labelled(view.Spec, done.shown)}
 	var only targets.Target
 	for _, t := range view.Targets {
@@ -108,6 +110,7 @@ func makeCard(view targets.View, l layout, done outcome) card {
 	}
 	if !c.Many && len(c.Each) > 0 {
 		c.Target, only = c.Each[0], view.Targets[0]
+		c.Where = where(view.Spec, only, profile)
 		c.Renews = renewals(view.Spec, only)
 	}
 	if done.field == "" {
@@ -117,11 +120,24 @@ func makeCard(view targets.View, l layout, done outcome) card {
 	return c
 }
 
-// Email is the address in use; the platform's has no name in the settings.
-// Home is where the card's forms go.
-func (c card) Home() string { return c.layout.Home }
-
-func (c card) Email() string { return c.Target.Fields["address"] }
+// where tells one target from others: the first thing that its owner entered.
+func where(spec channels.Spec, t targets.Target, profile prefs.Profile) string {
+	for _, f := range spec.Fields {
+		if f.Advanced || f.Renew != nil || f.Kind == channels.Select {
+			continue
+		}
+		if f.Kind == channels.Email {
+			return cmp.Or(t.Fields[f.Name], profile.Email) // empty stands for the platform's
+		}
+		if text := t.Fields[f.Name]; text != "" {
+			return text
+		}
+		if f.Kind == channels.URL {
+			return t.Secrets[f.Name]
+		}
+	}
+	return ""
+}
 
 func nameOf(t targets.Target) string {
 	if name := t.Fields["name"]; name != "" {
