@@ -120,6 +120,9 @@ func makeCard(view targets.View, l layout, profile prefs.Profile, done outcome) 
 	return c
 }
 
+// Home is where the card's forms go.
+func (c card) Home() string { return c.layout.Home }
+
 // where tells one target from others: the first thing that its owner entered.
 func where(spec channels.Spec, t targets.Target, profile prefs.Profile) string {
 	for _, f := range spec.Fields {

@@ -14,12 +14,14 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest"
 
 	"tocsin/channels"
 	"tocsin/channels/email"
 	"tocsin/channels/hipchat"
 	"tocsin/channels/ios"
 	"tocsin/channels/slack"
+	"tocsin/channels/unsubscribe"
 	"tocsin/channels/webhook"
 	"tocsin/console/links"
 	"tocsin/console/pages"
@@ -87,15 +89,26 @@ func install(t testing.TB, with publicly) *installation {
 	require.NoError(t, err)
 	offered := i.farEnds()
 	p, err := pages.New(pages.Options{
-		Store: i.store, Queue: i.queue, Links: i.links, FrameAncestors: with.ancestors, Log: zap.NewNop(),
+		Store: i.store, Queue: i.queue, Links: i.links, FrameAncestors: with.ancestors, Log: zaptest.NewLogger(t),
 		Channels: &targets.Channels{Store: i.store, Offered: offered, Links: i.links, Records: i.records},
 		Specs:    []channels.Spec{email.Spec(), ios.Spec(), hipchat.Spec(), slack.Spec(), webhook.Spec()},
 	})
 	require.NoError(t, err)
 	p.Register(mux)
+	mux.Handle(unsubscribe.Path, i.unsubscribe())
 	i.person("ada")
 	i.work(offered, pace.New(client))
 	return i
+}
+
+func (i *installation) unsubscribe() http.Handler {
+	signer, err := unsubscribe.NewSigner(key)
+	require.NoError(i.t, err)
+	off := func(ctx context.Context, user, typeName string) error {
+		no := false
+		return i.store.SetChoices(ctx, user, map[prefs.Cell]*bool{{Type: typeName, Channel: "email"}: &no})
+	}
+	return unsubscribe.Handler(signer, off, func(string) string { return "" })
 }
 
 func (i *installation) farEnds() []targets.Offered {
