@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"tocsin/prefs"
 	"tocsin/schema"
@@ -52,6 +53,7 @@ type cell struct {
 	Meaning string
 	Home    string
 	Fresh   bool // replaces the one on the page
+	zone    *time.Location
 }
 
 // ID is the cell's in the page.
@@ -60,12 +62,15 @@ func (c cell) ID() string { return strings.ReplaceAll(c.Type, ".", "-") + "-" + 
 // Next is the value of "set" that a click means.
 func (c cell) Next() string { return change{c.Cell, stateOf(!c.Wanted)}.String() }
 
-// Meant says of the state whose it is.
+// Meant says of the state whose it is, and since when.
 func (c cell) Meant() string {
-	if c.Chosen {
+	switch {
+	case !c.Chosen:
+		return "default"
+	case c.ChosenAt.IsZero():
 		return "changed by you"
 	}
-	return "default"
+	return "changed by you on " + c.ChosenAt.In(c.zone).Format("2 January 2006")
 }
 
 var groupLabels = map[string]string{
@@ -82,7 +87,7 @@ func (p *Pages) showEvents(w http.ResponseWriter, r *http.Request, v visit) {
 }
 
 func (p *Pages) eventsView(ctx context.Context, v visit) (eventsView, error) {
-	choices, err := p.Store.Choices(ctx, v.user, p.Offered)
+	choices, _, err := p.Store.Choices(ctx, v.user, p.Channels.Names())
 	if err != nil {
 		return eventsView{}, err
 	}
@@ -97,7 +102,7 @@ func (p *Pages) eventsView(ctx context.Context, v visit) (eventsView, error) {
 
 func (p *Pages) columns(targets []prefs.Target) []column {
 	var columns []column
-	for _, name := range p.Offered {
+	for _, name := range p.Channels.Names() {
 		c := column{Name: name, Label: p.label(name)}
 		on := false
 		for _, t := range targets {
@@ -130,7 +135,7 @@ func (p *Pages) absent() []string {
 	return labels
 }
 
-func (p *Pages) offers(channel string) bool { return slices.Contains(p.Offered, channel) }
+func (p *Pages) offers(channel string) bool { return slices.Contains(p.Channels.Names(), channel) }
 
 // fill makes rows of choices, which come by type and, within it, by column.
 func (e *eventsView) fill(choices []prefs.Choice) {
@@ -151,7 +156,7 @@ func (e *eventsView) row(kind schema.Type, choices []prefs.Choice) row {
 	r := row{Type: kind}
 	for i, choice := range choices {
 		c := &e.Columns[i]
-		r.Cells = append(r.Cells, cell{Choice: choice, Column: c, Meaning: kind.Meaning, Home: e.Home})
+		r.Cells = append(r.Cells, cell{Choice: choice, Column: c, Meaning: kind.Meaning, Home: e.Home, zone: e.zone})
 		if choice.Chosen {
 			e.Chosen++
 			e.Reset = append(e.Reset, change{choice.Cell, followDefault})
@@ -182,7 +187,7 @@ func (p *Pages) changeEvents(w http.ResponseWriter, r *http.Request, v visit) {
 		p.fail(w, r, problem{http.StatusUnprocessableEntity, "Nothing was changed", err.Error()})
 		return
 	}
-	before, err := p.Store.Choices(r.Context(), v.user, p.Offered)
+	before, _, err := p.Store.Choices(r.Context(), v.user, p.Channels.Names())
 	if err == nil {
 		err = p.Store.SetChoices(r.Context(), v.user, changes.choices())
 	}

@@ -18,6 +18,7 @@ import (
 
 	"tocsin/channels"
 	"tocsin/console/links"
+	"tocsin/console/targets"
 	"tocsin/prefs"
 	"tocsin/queue"
 	"tocsin/schema"
@@ -25,12 +26,11 @@ import (
 
 // Options are what pages are made of.
 type Options struct {
-	Store *prefs.Store
-	Queue *queue.Queue
-	Links *links.Links
-
-	Specs   []channels.Spec // all channels there are, in the order in which they are shown
-	Offered []string        // those that this installation offers
+	Store    *prefs.Store
+	Queue    *queue.Queue
+	Links    *links.Links
+	Channels *targets.Channels // those that this installation offers
+	Specs    []channels.Spec   // all that there are
 
 	// FrameAncestors are the origins whose pages may show these in a frame, as
 	// TOCSIN_FRAME_ANCESTORS has them. None: nobody's.
@@ -86,8 +86,12 @@ func (p *Pages) Register(mux *http.ServeMux) {
 	handle("GET "+links.SettingsPath+"/{user}", p.overview)
 	handle("GET "+links.SettingsPath+"/{user}/events", p.session(p.showEvents))
 	handle("POST "+links.SettingsPath+"/{user}/events", p.session(p.changeEvents))
+	handle("GET "+links.SettingsPath+"/{user}/channels", p.session(p.showChannels))
+	handle("POST "+links.SettingsPath+"/{user}/channels", p.session(p.changeChannel))
 	handle("GET "+links.SettingsPath+"/{user}/deliveries", p.session(p.showDeliveries))
 	handle("POST "+links.SettingsPath+"/{user}/deliveries", p.session(p.redeliver))
+	handle("GET "+links.ConfirmPath+"{token}", p.askToConfirm)
+	handle("POST "+links.ConfirmPath+"{token}", p.confirm)
 	handle("GET "+assetsPath+"{file}", serveAsset)
 }
 

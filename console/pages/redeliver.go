@@ -77,7 +77,15 @@ func (p *Pages) sendAgain(ctx context.Context, user string, f found, replay stri
 		return err
 	}
 	d := schema.Delivery{Event: event, User: user, Channel: f.delivery.Channel, Target: f.delivery.Target}
-	return p.Queue.Redeliver(ctx, d, number)
+	return p.Queue.Redeliver(ctx, d, number, diedAt(f.delivery))
+}
+
+// diedAt is zero for a delivery that is not dead.
+func diedAt(d ledger.Delivery) time.Time {
+	if d.State != ledger.Dead {
+		return time.Time{}
+	}
+	return d.Last().At
 }
 
 // event reads the story's event where it was published.

@@ -3,6 +3,7 @@ package pages
 import (
 	"encoding/json"
 	"fmt"
+	"strings"
 	"time"
 
 	"tocsin/ledger"
@@ -50,27 +51,28 @@ func (p *Pages) way(d ledger.Delivery, names map[prefs.TargetRef]string, l layou
 	if d.State != ledger.Waiting {
 		w.Replay = d.Replays() + 1
 	}
+	if len(d.Records) < 2 {
+		return w // it says nothing that is not said already
+	}
 	for _, r := range d.Records {
 		w.History = append(w.History, passageView{r.At, passage(r)})
 	}
 	return w
 }
 
+// delivered says what the far end answered, as far as it says anything.
 func delivered(r schema.Record) string {
-	text := ""
+	var parts []string
 	if r.Status != "" {
-		text = "Answered " + r.Status
+		parts = append(parts, "answered "+r.Status)
 	}
 	if r.Took > 0 {
-		text += " in " + milliseconds(r.Took)
+		parts = append(parts, "took "+milliseconds(r.Took))
 	}
 	if r.Attempt > 1 {
-		text += fmt.Sprintf(", at attempt %d", r.Attempt)
+		parts = append(parts, fmt.Sprintf("at attempt %d", r.Attempt))
 	}
-	if text == "" {
-		return ""
-	}
-	return text + "."
+	return sentence(strings.Join(parts, ", "))
 }
 
 func failed(r schema.Record) string {
@@ -109,7 +111,7 @@ func passage(r schema.Record) string {
 // milliseconds are what people compare; a second decimal would be noise.
 func milliseconds(d time.Duration) string {
 	if d < time.Millisecond {
-		return "under 1 ms"
+		return "less than 1 ms"
 	}
 	return fmt.Sprintf("%d ms", d.Milliseconds())
 }
