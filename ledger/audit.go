@@ -10,12 +10,13 @@ import (
 )
 
 // Audit counts what became of deliveries, and finds those of which nothing did.
-// Tell it first what Waits, then every record; what is left is missing, or was
-// moved from queue to queue while it was looked for: ask again, and tell it what
-// waits then and what the ledger has got since.
+// Tell it first how far events are Routed and what Waits, then every record.
+// What is left is missing, or was moved from queue to queue while it was looked
+// for: ask again, and tell it what waits then and what the ledger has got since.
 type Audit struct {
 	deliveries map[string]*traced // by id
 	waiting    map[string]bool
+	routed     uint64
 }
 
 // traced is what the audit knows of a delivery. It holds no more than that: there
@@ -33,6 +34,10 @@ type traced struct {
 func NewAudit() *Audit {
 	return &Audit{deliveries: map[string]*traced{}, waiting: map[string]bool{}}
 }
+
+// Routed notes up to which event of TOCSIN_EVENTS all are routed. Of a later one
+// the deliveries may follow their plan: it is routed again if its worker died.
+func (a *Audit) Routed(sequence uint64) { a.routed = sequence }
 
 // Waits notes that a delivery lies in a queue.
 func (a *Audit) Waits(id string) { a.waiting[id] = true }
@@ -110,7 +115,7 @@ func (a *Audit) Result() Result {
 			result.Suppressed++
 		case t.end == schema.RecordDead:
 			result.Dead++
-		case a.waiting[id]:
+		case a.waiting[id], t.planned.Sequence > a.routed:
 			result.Waiting++
 		default:
 			result.Missing = append(result.Missing, t.loss(0))

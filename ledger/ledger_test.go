@@ -170,26 +170,31 @@ func TestAudit(t *testing.T) {
 	for name, test := range map[string]struct {
 		records []schema.Record
 		waits   bool
+		routing bool
 		want    ledger.Result
 	}{
-		"delivered":               {records: []schema.Record{plan, delivered(1)}, want: ledger.Result{Planned: 1, Delivered: 1}},
-		"dead":                    {records: []schema.Record{plan, dead}, want: ledger.Result{Planned: 1, Dead: 1}},
-		"suppressed":              {records: []schema.Record{plan, record(schema.RecordSuppressed, "e1", "webhook", after(1))}, want: ledger.Result{Planned: 1, Suppressed: 1}},
-		"waiting":                 {records: []schema.Record{plan}, waits: true, want: ledger.Result{Planned: 1, Waiting: 1}},
-		"failed, and waiting":     {records: []schema.Record{plan, record(schema.RecordFailed, "e1", "webhook", after(1), attempt(1))}, waits: true, want: ledger.Result{Planned: 1, Waiting: 1}},
-		"lost":                    {records: []schema.Record{plan}, want: ledger.Result{Planned: 1, Missing: []ledger.Loss{lost}}},
-		"lost in a replay":        {records: []schema.Record{plan, dead, replayed}, want: ledger.Result{Planned: 1, Missing: []ledger.Loss{lost}}},
-		"replayed and delivered":  {records: []schema.Record{plan, dead, replayed, delivered(3, replay(1))}, want: ledger.Result{Planned: 1, Delivered: 1}},
-		"told twice of one":       {records: []schema.Record{plan, delivered(1), delivered(1)}, want: ledger.Result{Planned: 1, Delivered: 1}},
-		"arrived twice":           {records: []schema.Record{plan, delivered(1), delivered(2)}, want: ledger.Result{Planned: 1, Delivered: 1, Double: []ledger.Loss{double}}},
-		"redelivered by its user": {records: []schema.Record{plan, delivered(1), replayed, delivered(3, replay(1))}, want: ledger.Result{Planned: 1, Delivered: 1}},
-		"planned before the time": {records: []schema.Record{delivered(1)}},
-		"planned twice":           {records: []schema.Record{plan, plan, delivered(1)}, want: ledger.Result{Planned: 1, Delivered: 1}},
-		"ended while it was read": {records: []schema.Record{plan, delivered(1)}, waits: true, want: ledger.Result{Planned: 1, Delivered: 1}},
+		"delivered":                 {records: []schema.Record{plan, delivered(1)}, want: ledger.Result{Planned: 1, Delivered: 1}},
+		"dead":                      {records: []schema.Record{plan, dead}, want: ledger.Result{Planned: 1, Dead: 1}},
+		"suppressed":                {records: []schema.Record{plan, record(schema.RecordSuppressed, "e1", "webhook", after(1))}, want: ledger.Result{Planned: 1, Suppressed: 1}},
+		"waiting":                   {records: []schema.Record{plan}, waits: true, want: ledger.Result{Planned: 1, Waiting: 1}},
+		"failed, and waiting":       {records: []schema.Record{plan, record(schema.RecordFailed, "e1", "webhook", after(1), attempt(1))}, waits: true, want: ledger.Result{Planned: 1, Waiting: 1}},
+		"lost":                      {records: []schema.Record{plan}, want: ledger.Result{Planned: 1, Missing: []ledger.Loss{lost}}},
+		"lost in a replay":          {records: []schema.Record{plan, dead, replayed}, want: ledger.Result{Planned: 1, Missing: []ledger.Loss{lost}}},
+		"replayed and delivered":    {records: []schema.Record{plan, dead, replayed, delivered(3, replay(1))}, want: ledger.Result{Planned: 1, Delivered: 1}},
+		"told twice of one":         {records: []schema.Record{plan, delivered(1), delivered(1)}, want: ledger.Result{Planned: 1, Delivered: 1}},
+		"arrived twice":             {records: []schema.Record{plan, delivered(1), delivered(2)}, want: ledger.Result{Planned: 1, Delivered: 1, Double: []ledger.Loss{double}}},
+		"redelivered by its user":   {records: []schema.Record{plan, delivered(1), replayed, delivered(3, replay(1))}, want: ledger.Result{Planned: 1, Delivered: 1}},
+		"planned before the time":   {records: []schema.Record{delivered(1)}},
+		"planned twice":             {records: []schema.Record{plan, plan, delivered(1)}, want: ledger.Result{Planned: 1, Delivered: 1}},
+		"its event is being routed": {records: []schema.Record{plan}, routing: true, want: ledger.Result{Planned: 1, Waiting: 1}},
+		"ended while it was read":   {records: []schema.Record{plan, delivered(1)}, waits: true, want: ledger.Result{Planned: 1, Delivered: 1}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			audit := ledger.NewAudit()
+			if !test.routing {
+				audit.Routed(plan.Sequence)
+			}
 			if test.waits {
 				audit.Waits("e1-webhook")
 			}
@@ -215,6 +220,7 @@ func TestAuditConserves(t *testing.T) {
 	}
 	rapid.Check(t, func(t *rapid.T) {
 		audit := ledger.NewAudit()
+		audit.Routed(rapid.Uint64Range(0, 10).Draw(t, "routed"))
 		events := rapid.IntRange(0, 5).Draw(t, "events")
 		for n := range events {
 			audit.Add(planned(fmt.Sprint("e", n), noon, "email", "webhook"))

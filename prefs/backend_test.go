@@ -46,8 +46,12 @@ func TestStore(t *testing.T) {
 		"claim":                            testClaim,
 		"claims expire":                    testClaimsExpire,
 		"one of many duplicates is routed": testOneOfManyDuplicatesIsRouted,
-		"load directory":                   testLoadDirectory,
-		"accounts of a directory name known users": testAccountsOfADirectoryNameKnownUsers,
+		"outages":                          testOutages,
+		"outages are of one resource of one account":  testOutagesAreOfOneResourceOfOneAccount,
+		"outages are forgotten":                       testOutagesAreForgotten,
+		"outages in any order":                        testOutagesInAnyOrder,
+		"load directory":                              testLoadDirectory,
+		"accounts of a directory name known users":    testAccountsOfADirectoryNameKnownUsers,
 		"recipients":                                  testRecipients,
 		"recipients of an event for one user":         testRecipientsOfAnEventForOneUser,
 		"a broken record stops nobody else":           testABrokenRecordStopsNobodyElse,
@@ -55,6 +59,7 @@ func TestStore(t *testing.T) {
 		"recipients can be left early":                testRecipientsCanBeLeftEarly,
 		"recipients end with the first error":         testRecipientsEndWithTheFirstError,
 		"resolve":                                     testResolve,
+		"resolve shares round trips":                  testResolveSharesRoundTrips,
 		"resolve says why a delivery is not made":     testResolveSaysWhyADeliveryIsNotMade,
 		"resolve waits for a missing key":             testResolveWaitsForAMissingKey,
 		"resolve of a damaged record decides nothing": testResolveOfADamagedRecordDecidesNothing,
@@ -84,6 +89,10 @@ func TestStore(t *testing.T) {
 		"pending settings expire":                     testPendingSettingsExpire,
 		"pending settings open nowhere else":          testPendingSettingsOpenNowhereElse,
 		"a quota is the whole installation's":         testAQuotaIsTheWholeInstallations,
+		"an attempt sees how its target fares":        testAnAttemptSeesHowItsTargetFares,
+		"of two who note how a target fares one does": testOfTwoWhoNoteHowATargetFaresOneDoes,
+		"how a target fared is forgotten with it":     testHowATargetFaredIsForgottenWithIt,
+		"the owner sees how a target fares":           testTheOwnerSeesHowATargetFares,
 	}
 	for name, start := range backends() {
 		t.Run(name, func(t *testing.T) {

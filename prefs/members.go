@@ -86,7 +86,7 @@ func (s *Store) scanSet(ctx context.Context, key string) iter.Seq2[[]string, err
 		var pending []string
 		var cursor uint64
 		for {
-			found, next, err := s.client.SScan(ctx, key, cursor, "", scanCount).Result()
+			found, next, err := s.shared.SScan(ctx, key, cursor, "", scanCount).Result()
 			if err != nil {
 				yield(nil, err)
 				return

@@ -54,10 +54,8 @@ func (s *Store) Pending(ctx context.Context, user string, ref TargetRef) (Pendin
 func (s *Store) readPending(ctx context.Context, user string, ref TargetRef) (sealed string, left time.Duration, err error) {
 	var text *redis.StringCmd
 	var life *redis.DurationCmd
-	err = s.ask(ctx, func(p redis.Pipeliner) error {
-		text = p.Get(ctx, pendingKey(user, ref))
-		life = p.PTTL(ctx, pendingKey(user, ref))
-		return nil
+	err = s.askMany(ctx, 2, func(c redis.Cmdable) {
+		text, life = c.Get(ctx, pendingKey(user, ref)), c.PTTL(ctx, pendingKey(user, ref))
 	})
 	if err != nil {
 		return "", 0, err
@@ -87,7 +85,7 @@ func (s *Store) Confirm(ctx context.Context, user string, ref TargetRef, seen Re
 	if err != nil {
 		return err
 	}
-	keys := []string{profileKey(user), prefsKey(user), targetsKey(user), pendingKey(user, ref)}
+	keys := []string{profileKey(user), prefsKey(user), targetsKey(user), pendingKey(user, ref), healthKey(user)}
 	return s.run(ctx, confirmTarget, keys, doing,
 		markerField(ref), onMarker(time.Now()), ref.String(), sealed, pending)
 }

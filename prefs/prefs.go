@@ -17,6 +17,7 @@
 //	                             "target/<channel>/<id>" is the time since when the target is set up,
 //	                             or "off <time> <reason>" when it was switched off
 //	tocsin:user:{U}:targets      hash: "<channel>/<id>" is the target's settings, sealed
+//	tocsin:user:{U}:health       hash: "<channel>/<id>" is how the target fares (breaker.State), once it has failed
 //	tocsin:user:{U}:pending/<channel>/<id>   settings that wait for a proof, sealed; expires
 //	tocsin:quota:<name>          how often something that is bounded was done; expires
 //	tocsin:event:<hash>          which stream sequence of an event is routed; expires
@@ -87,5 +88,5 @@ func wanted(choices map[Cell]bool, cell Cell) bool {
 
 func defaultFor(typeName string) bool {
 	t, known := schema.TypeNamed(typeName)
-	return known && t.Default || typeName == schema.ChannelOff
+	return known && t.Default || schema.IsNotice(typeName)
 }

@@ -56,10 +56,10 @@ return 'ok'
 `)
 
 // saveTarget sets a target up, or changes it if what is sealed is still what
-// the caller has read.
-// KEYS profile, prefs, targets; ARGV marker field, marker, target field, sealed
-// settings, revision ("" for any, "none" for a target that is not there), limit
-// of all targets, limit of the channel's.
+// the caller has read. How the target has fared with other settings is forgotten.
+// KEYS profile, prefs, targets, health; ARGV marker field, marker, target field,
+// sealed settings, revision ("" for any, "none" for a target that is not there),
+// limit of all targets, limit of the channel's.
 var saveTarget = redis.NewScript(`
 if redis.call('EXISTS', KEYS[1]) == 0 then return 'no user' end
 local before = redis.call('HGET', KEYS[3], ARGV[3])
@@ -76,12 +76,13 @@ if not before then
 end
 redis.call('HSET', KEYS[2], ARGV[1], ARGV[2])
 redis.call('HSET', KEYS[3], ARGV[3], ARGV[4])
+redis.call('HDEL', KEYS[4], ARGV[3])
 return 'ok'
 `)
 
 // confirmTarget makes pending settings a target's, if they are still those that
 // the caller has read.
-// KEYS profile, prefs, targets, pending; ARGV marker field, marker, target
+// KEYS profile, prefs, targets, pending, health; ARGV marker field, marker, target
 // field, sealed settings, pending settings as read.
 var confirmTarget = redis.NewScript(`
 if redis.call('EXISTS', KEYS[1]) == 0 then return 'no user' end
@@ -89,6 +90,7 @@ if redis.call('GET', KEYS[4]) ~= ARGV[5] then return 'changed' end
 redis.call('HSET', KEYS[2], ARGV[1], ARGV[2])
 redis.call('HSET', KEYS[3], ARGV[3], ARGV[4])
 redis.call('DEL', KEYS[4])
+redis.call('HDEL', KEYS[5], ARGV[3])
 return 'ok'
 `)
 
@@ -108,6 +110,19 @@ local used = redis.call('INCR', KEYS[1])
 if used == 1 then redis.call('PEXPIRE', KEYS[1], ARGV[2]) end
 if used <= tonumber(ARGV[1]) then return 0 end
 return redis.call('PTTL', KEYS[1])
+`)
+
+// swapFare notes how a target fares, if what is noted is still what the caller
+// has read, and answers with what is noted then. Of a target that is not set up
+// nothing is noted.
+// KEYS profile, prefs, health; ARGV marker field, target field, text as read,
+// new text.
+var swapFare = redis.NewScript(`
+local now = redis.call('HGET', KEYS[3], ARGV[2]) or ''
+if now ~= ARGV[3] then return {0, now} end
+if redis.call('HEXISTS', KEYS[2], ARGV[1]) == 0 then return {1, ARGV[4]} end
+redis.call('HSET', KEYS[3], ARGV[2], ARGV[4])
+return {1, ARGV[4]}
 `)
 
 // switchOff replaces the marker of a target that is on, unless it was set up

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"tocsin/breaker"
 )
 
 // MaxTargets is how many targets one user may have over all channels. It keeps
@@ -34,6 +36,7 @@ type Target struct {
 	Reason   string          // why, if Off; for people
 	Err      error           // ErrSealed: the target stands, but its settings cannot be read
 	Revision Revision        // of the settings
+	Health   Health          // how deliveries to it have fared
 }
 
 // DeviceID is the target id of a device: a function of its token, so that the
@@ -126,7 +129,7 @@ func (s *Store) saveTarget(ctx context.Context, user string, ref TargetRef, chan
 	if err != nil {
 		return err
 	}
-	keys := []string{profileKey(user), prefsKey(user), targetsKey(user)}
+	keys := []string{profileKey(user), prefsKey(user), targetsKey(user), healthKey(user)}
 	return s.run(ctx, saveTarget, keys, fmt.Sprintf("save target %s of user %s", ref, user),
 		markerField(ref), onMarker(time.Now()), ref.String(), sealed, string(change.seen), MaxTargets, MaxPerChannel)
 }
@@ -147,6 +150,7 @@ func (s *Store) DeleteTarget(ctx context.Context, user string, ref TargetRef) er
 		marker = p.HDel(ctx, prefsKey(user), markerField(ref))
 		settings = p.HDel(ctx, targetsKey(user), ref.String())
 		p.Del(ctx, pendingKey(user, ref))
+		p.HDel(ctx, healthKey(user), ref.String())
 		return nil
 	})
 	if err == nil && marker.Val()+settings.Val() == 0 {
@@ -162,11 +166,12 @@ func (s *Store) DeleteTarget(ctx context.Context, user string, ref TargetRef) er
 // ErrNoUser. Settings are in the clear: mask them before showing them.
 func (s *Store) Targets(ctx context.Context, user string) ([]Target, error) {
 	var exists *redis.IntCmd
-	var fields, sealed *redis.MapStringStringCmd
+	var fields, sealed, fares *redis.MapStringStringCmd
 	_, err := s.client.TxPipelined(ctx, func(p redis.Pipeliner) error {
 		exists = p.Exists(ctx, profileKey(user))
 		fields = p.HGetAll(ctx, prefsKey(user))
 		sealed = p.HGetAll(ctx, targetsKey(user))
+		fares = p.HGetAll(ctx, healthKey(user))
 		return nil
 	})
 	if err == nil && exists.Val() == 0 {
@@ -183,6 +188,7 @@ func (s *Store) Targets(ctx context.Context, user string) ([]Target, error) {
 		settings, err := s.keys.open(user, ref, text)
 		targets = append(targets, Target{
 			TargetRef: ref, Settings: settings, Since: m.at, Off: m.off, Reason: m.reason, Err: err, Revision: sealedRevision(text),
+			Health: healthOf(m, breaker.ParseRecord(fares.Val()[ref.String()]).State, time.Now()),
 		})
 	}
 	return targets, nil

@@ -17,11 +17,7 @@ var ErrNoEvent = errors.New("the event is no longer kept")
 // Event reads an event where it was published. The error is ErrNoEvent if it is
 // not there any more.
 func (q *Queue) Event(ctx context.Context, sequence uint64) (PublishedEvent, error) {
-	stream, err := q.js.Stream(ctx, EventStream)
-	if err != nil {
-		return PublishedEvent{}, fmt.Errorf("look up stream %s: %w", EventStream, err)
-	}
-	msg, err := stream.GetMsg(ctx, sequence)
+	msg, err := q.message(ctx, EventStream, sequence)
 	if errors.Is(err, jetstream.ErrMsgNotFound) {
 		return PublishedEvent{}, fmt.Errorf("%w: %d", ErrNoEvent, sequence)
 	}
@@ -38,18 +34,56 @@ func (q *Queue) Event(ctx context.Context, sequence uint64) (PublishedEvent, err
 
 // Redeliver sends a delivery on its way once more, whatever became of it, under
 // the same id and with a new retry window. replay counts from 1: the same replay
-// asked for twice is made once within the duplicate window.
-func (q *Queue) Redeliver(ctx context.Context, d schema.Delivery, replay int) error {
-	d = again(d, replay)
-	return wrap(q.storeAll(ctx, []keyed{
-		{Msg: entry(d.Record(schema.RecordReplayed, d.Planned))},
-		{encode(schema.DeliverySubject(d.Channel), d), firstAttemptKey(d)},
-	}), "redeliver %s", d.ID())
+// asked for twice is made once within the duplicate window. If the delivery died,
+// died says when, and its dead letter is taken away: it lives again.
+func (q *Queue) Redeliver(ctx context.Context, d schema.Delivery, replay int, died time.Time) error {
+	if err := q.storeAll(ctx, replayed(again(d, replay))); err != nil {
+		return fmt.Errorf("redeliver %s: %w", d.ID(), err)
+	}
+	if died.IsZero() {
+		return nil
+	}
+	return q.exhume(ctx, d, replay, died)
+}
+
+// burial is by how much at most a dead letter is stored before or after the time
+// that the ledger gives: both are stored together, and clocks differ.
+const burial = time.Minute
+
+// exhume removes the dead letter of a delivery that died at about that time,
+// before the replay. One that is not found is no error: somebody else may have
+// removed it.
+func (q *Queue) exhume(ctx context.Context, d schema.Delivery, replay int, died time.Time) error {
+	f := LetterFilter{Channel: d.Channel, Type: d.Event.Type, Since: died.Add(-burial)}
+	for letter, err := range q.DeadLetters(ctx, f, 0) {
+		if err != nil {
+			return err
+		}
+		if letter.Died.After(died.Add(burial)) {
+			return nil
+		}
+		old := letter.Delivery
+		if old == nil || old.ID() != d.ID() || old.Replays >= replay { // it may have died again by now
+			continue
+		}
+		if err := q.Discard(ctx, letter.Sequence); err != nil && !errors.Is(err, ErrNoLetter) {
+			return err
+		}
+	}
+	return nil
 }
 
 // again is a delivery that begins anew, for the n-th time, under the same id.
 func again(d schema.Delivery, n int) schema.Delivery {
 	return schema.Delivery{
-		Event: d.Event, User: d.User, Channel: d.Channel, Target: d.Target, Planned: time.Now(), Replays: n,
+		Event: d.Event, User: d.User, Channel: d.Channel, Target: d.Target, Since: d.Since, Planned: time.Now(), Replays: n,
+	}
+}
+
+// replayed is a delivery that begins anew, as it is stored.
+func replayed(d schema.Delivery) []keyed {
+	return []keyed{
+		{Msg: entry(d.Record(schema.RecordReplayed, d.Planned))},
+		{encode(schema.DeliverySubject(d.Channel), d), firstAttemptKey(d)},
 	}
 }

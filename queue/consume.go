@@ -26,9 +26,11 @@ type (
 // Events adds the lanes that hand out events: one in the order of publication,
 // and one for events that are tried alone.
 func (p *Pool) Events(slots int, handle eventHandler) {
-	p.add(EventStream, jetstream.ConsumerConfig{Durable: "router", AckWait: routeWait}, slots, p.routing(handle))
+	p.add(EventStream, jetstream.ConsumerConfig{Durable: routerConsumer, AckWait: routeWait}, slots, p.routing(handle))
 	p.addAlone(events, p.routingAlone(handle))
 }
+
+const routerConsumer = "router"
 
 // routeWait is how long after a worker's death its events go to another: later
 // than its deliveries, so that one of these that kills its workers does not do

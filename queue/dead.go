@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"iter"
 	"maps"
+	"slices"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -33,26 +34,45 @@ type DeadLetter struct {
 // ErrNoLetter says that a dead letter is no longer, or never was, there.
 var ErrNoLetter = errors.New("no such dead letter")
 
-// DeadLetters reads the dead letters on a subject, oldest first, as many as
-// there are when it begins. subject may hold wildcards.
-func (q *Queue) DeadLetters(ctx context.Context, subject string) iter.Seq2[DeadLetter, error] {
+// DeadLetters reads the dead letters behind a sequence, oldest first, as many as
+// there are when it begins. They are narrowed by what the server can tell alone:
+// ask f about each.
+func (q *Queue) DeadLetters(ctx context.Context, f LetterFilter, after uint64) iter.Seq2[DeadLetter, error] {
+	if len(f.Sequences) > 0 {
+		return q.lettersBySequence(ctx, f.Sequences, after)
+	}
 	return func(yield func(DeadLetter, error) bool) {
-		err := q.each(ctx, place{stream: DeadStream, subject: subject}, func(msg *jetstream.RawStreamMsg) bool {
+		from := place{stream: DeadStream, subject: f.subject(), after: after, since: f.Since}
+		err := q.each(ctx, from, func(msg *jetstream.RawStreamMsg) bool {
 			return yield(readLetter(msg), nil)
 		})
 		if err != nil {
-			yield(DeadLetter{}, fmt.Errorf("read dead letters on %s: %w", subject, err))
+			yield(DeadLetter{}, fmt.Errorf("read dead letters on %s: %w", from.subject, err))
+		}
+	}
+}
+
+// lettersBySequence passes over those that are gone.
+func (q *Queue) lettersBySequence(ctx context.Context, sequences []uint64, after uint64) iter.Seq2[DeadLetter, error] {
+	return func(yield func(DeadLetter, error) bool) {
+		for _, sequence := range slices.Sorted(slices.Values(sequences)) {
+			if sequence <= after {
+				continue
+			}
+			letter, err := q.DeadLetter(ctx, sequence)
+			if errors.Is(err, ErrNoLetter) {
+				continue
+			}
+			if !yield(letter, err) || err != nil {
+				return
+			}
 		}
 	}
 }
 
 // DeadLetter reads one dead letter. The error is ErrNoLetter if it is not there.
 func (q *Queue) DeadLetter(ctx context.Context, sequence uint64) (DeadLetter, error) {
-	stream, err := q.js.Stream(ctx, DeadStream)
-	if err != nil {
-		return DeadLetter{}, fmt.Errorf("look up stream %s: %w", DeadStream, err)
-	}
-	msg, err := stream.GetMsg(ctx, sequence)
+	msg, err := q.message(ctx, DeadStream, sequence)
 	if errors.Is(err, jetstream.ErrMsgNotFound) {
 		return DeadLetter{}, fmt.Errorf("%w: %d", ErrNoLetter, sequence)
 	}
@@ -89,33 +109,33 @@ func withoutPlace(header nats.Header) nats.Header {
 	return header
 }
 
-// Replay sends a dead letter on its way again: a delivery to its channel, with
+// Replay sends dead letters on their way again: a delivery to its channel, with
 // a new retry window and the same delivery id; an event to where it was
-// published. The letter is removed once that is stored, so a crash between the
+// published. The letters are removed once that is stored, so a crash between the
 // two replays nothing twice within the duplicate window.
-func (q *Queue) Replay(ctx context.Context, sequence uint64) error {
-	letter, err := q.DeadLetter(ctx, sequence)
-	if err != nil {
-		return err
+func (q *Queue) Replay(ctx context.Context, letters ...DeadLetter) error {
+	var revived []keyed
+	for _, l := range letters {
+		revived = append(revived, revive(l)...)
 	}
-	if err := q.storeAll(ctx, revive(letter)); err != nil {
-		return fmt.Errorf("replay dead letter %d: %w", sequence, err)
+	if err := q.storeAll(ctx, revived); err != nil {
+		return fmt.Errorf("replay %d dead letters: %w", len(letters), err)
 	}
-	return q.Discard(ctx, sequence)
+	for _, l := range letters {
+		if err := q.Discard(ctx, l.Sequence); err != nil && !errors.Is(err, ErrNoLetter) {
+			return err
+		}
+	}
+	return nil
 }
 
 // revive is what a replay stores. Its key keeps one that is repeated, because it
 // failed between storing and discarding, from storing twice.
 func revive(letter DeadLetter) []keyed {
-	key := fmt.Sprintf("replay:%d", letter.Sequence)
 	if letter.Delivery == nil {
-		return []keyed{{reviveEvent(letter), key}}
+		return []keyed{{reviveEvent(letter), fmt.Sprintf("replay:%d", letter.Sequence)}}
 	}
-	d := again(*letter.Delivery, letter.Delivery.Replays+1)
-	return []keyed{
-		{Msg: entry(d.Record(schema.RecordReplayed, d.Planned))},
-		{encode(schema.DeliverySubject(d.Channel), d), key},
-	}
+	return replayed(again(*letter.Delivery, letter.Delivery.Replays+1))
 }
 
 // reviveEvent strips what burying has added, but for its sequence: by that the

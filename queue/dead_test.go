@@ -15,10 +15,10 @@ import (
 	"tocsin/servertest"
 )
 
-func letters(t *testing.T, q *queue.Queue, subject string) []queue.DeadLetter {
+func letters(t *testing.T, q *queue.Queue) []queue.DeadLetter {
 	t.Helper()
 	var found []queue.DeadLetter
-	for letter, err := range q.DeadLetters(t.Context(), subject) {
+	for letter, err := range q.DeadLetters(t.Context(), queue.LetterFilter{}, 0) {
 		require.NoError(t, err)
 		found = append(found, letter)
 	}
@@ -27,8 +27,8 @@ func letters(t *testing.T, q *queue.Queue, subject string) []queue.DeadLetter {
 
 func eventuallyLetter(t *testing.T, q *queue.Queue) queue.DeadLetter {
 	t.Helper()
-	require.Eventually(t, func() bool { return len(letters(t, q, schema.DeadSubjects)) == 1 }, 20*time.Second, 20*time.Millisecond)
-	return letters(t, q, schema.DeadSubjects)[0]
+	require.Eventually(t, func() bool { return len(letters(t, q)) == 1 }, 20*time.Second, 20*time.Millisecond)
+	return letters(t, q)[0]
 }
 
 func TestDeadDeliveryIsReplayedUnderTheSameID(t *testing.T) {
@@ -60,13 +60,12 @@ func TestDeadDeliveryIsReplayedUnderTheSameID(t *testing.T) {
 	require.Equal(t, "404", letter.Delivery.Last.Status)
 	require.Equal(t, []string{"404"}, letter.Header["Tocsin-Last-Status"])
 
-	require.NoError(t, q.Replay(t.Context(), letter.Sequence))
+	require.NoError(t, q.Replay(t.Context(), letter))
 	again := receive(t, handed)
 	require.Equal(t, want.ID(), again.ID())
 	require.Equal(t, 1, again.Replays)
 	require.Zero(t, again.Attempts, "a replay has a retry window of its own")
-	require.Empty(t, letters(t, q, schema.DeadSubjects))
-	require.ErrorIs(t, q.Replay(t.Context(), letter.Sequence), queue.ErrNoLetter)
+	require.Empty(t, letters(t, q))
 	require.ErrorIs(t, q.Discard(t.Context(), letter.Sequence), queue.ErrNoLetter)
 }
 
@@ -104,13 +103,13 @@ func TestRefusedEventIsBuriedWholeAndReplayedWhereItWasPublished(t *testing.T) {
 	require.Equal(t, published.Data, letter.Body)
 	require.Equal(t, []string{"a", "b"}, letter.Header["X-Own"])
 
-	require.NoError(t, q.Replay(t.Context(), letter.Sequence))
+	require.NoError(t, q.Replay(t.Context(), letter))
 	again := receive(t, handed)
 	require.Equal(t, published.Subject, again.Subject)
 	require.Equal(t, published.Data, again.Body)
 	require.Equal(t, []string{"a", "b"}, again.Header["X-Own"])
 	require.Equal(t, first.Sequence, again.Sequence, "it still holds the claim of its first publication")
-	require.Empty(t, letters(t, q, schema.DeadSubjects))
+	require.Empty(t, letters(t, q))
 }
 
 func TestEventOfTheLargestSizeStillFitsItsDeadLetter(t *testing.T) {

@@ -3,6 +3,7 @@ package queue
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"iter"
 	"time"
@@ -93,4 +94,18 @@ func (q *Queue) Waiting(ctx context.Context) iter.Seq2[schema.Delivery, error] {
 			}
 		}
 	}
+}
+
+// Routed is the sequence up to which every event of TOCSIN_EVENTS has been
+// routed. Deliveries of later ones may not be stored yet, although the ledger
+// has them as planned.
+func (q *Queue) Routed(ctx context.Context) (uint64, error) {
+	router, err := q.js.Consumer(ctx, EventStream, routerConsumer)
+	if errors.Is(err, jetstream.ErrConsumerNotFound) { // no worker has run yet
+		return 0, nil
+	}
+	if err != nil {
+		return 0, fmt.Errorf("look up consumer %s of %s: %w", routerConsumer, EventStream, err)
+	}
+	return router.CachedInfo().AckFloor.Stream, nil
 }

@@ -225,7 +225,7 @@ func TestReplayStandsInTheLedger(t *testing.T) {
 	})
 	running(t, pool)
 	require.NoError(t, q.PublishPlans(t.Context(), plans(delivery(t, "e1"))))
-	require.NoError(t, q.Replay(t.Context(), eventuallyLetter(t, q).Sequence))
+	require.NoError(t, q.Replay(t.Context(), eventuallyLetter(t, q)))
 	var kinds []schema.RecordKind
 	require.Eventually(t, func() bool {
 		kinds = nil

@@ -73,3 +73,16 @@ func (q *Queue) page(ctx context.Context, p place, last uint64, do func(*jetstre
 	}
 	return p.after, true, nil
 }
+
+// message reads one message. The error is jetstream.ErrMsgNotFound if it is not
+// there.
+func (q *Queue) message(ctx context.Context, stream string, sequence uint64) (*jetstream.RawStreamMsg, error) {
+	if sequence == 0 { // the server would take it for no question
+		return nil, jetstream.ErrMsgNotFound
+	}
+	s, err := q.js.Stream(ctx, stream)
+	if err != nil {
+		return nil, fmt.Errorf("look up stream %s: %w", stream, err)
+	}
+	return s.GetMsg(ctx, sequence)
+}

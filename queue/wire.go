@@ -20,12 +20,14 @@ const (
 	headerUser     = "Tocsin-User"
 	headerChannel  = "Tocsin-Channel"
 	headerTarget   = "Tocsin-Target"
+	headerSince    = "Tocsin-Down-Since"
 	headerPlanned  = "Tocsin-Planned"
 	headerDue      = "Tocsin-Due"
 	headerAttempts = "Tocsin-Attempts"
 	headerLastAt   = "Tocsin-Last-At"
 	headerStatus   = "Tocsin-Last-Status"
 	headerReason   = "Tocsin-Last-Reason"
+	headerHost     = "Tocsin-Last-Host"
 	headerStrikes  = "Tocsin-Strikes"
 	headerHops     = "Tocsin-Hops"
 	headerReplays  = "Tocsin-Replays"
@@ -62,6 +64,7 @@ func encode(subject string, d schema.Delivery) *nats.Msg {
 	set(headerUser, d.User)
 	set(headerChannel, d.Channel)
 	set(headerTarget, d.Target)
+	moment(headerSince, d.Since)
 	moment(headerPlanned, d.Planned)
 	moment(headerDue, d.Due)
 	count(headerAttempts, d.Attempts)
@@ -69,6 +72,9 @@ func encode(subject string, d schema.Delivery) *nats.Msg {
 	if d.Attempts > 0 {
 		set(headerStatus, oneLine(d.Last.Status))
 		set(headerReason, oneLine(d.Last.Reason))
+	}
+	if d.Last.Host != "" {
+		set(headerHost, oneLine(d.Last.Host))
 	}
 	count(headerStrikes, d.Strikes)
 	count(headerHops, d.Hops)
@@ -87,6 +93,7 @@ func decode(header nats.Header, data []byte) (schema.Delivery, error) {
 		User:     r.text(headerUser),
 		Channel:  r.text(headerChannel),
 		Target:   r.text(headerTarget),
+		Since:    r.moment(headerSince),
 		Planned:  r.moment(headerPlanned),
 		Due:      r.moment(headerDue),
 		Attempts: r.count(headerAttempts),
@@ -94,6 +101,7 @@ func decode(header nats.Header, data []byte) (schema.Delivery, error) {
 			At:     r.moment(headerLastAt),
 			Status: r.text(headerStatus),
 			Reason: r.text(headerReason),
+			Host:   r.text(headerHost),
 		},
 		Strikes: r.count(headerStrikes),
 		Hops:    r.count(headerHops),

@@ -16,6 +16,7 @@ type Delivery struct {
 	Channel string // "email", "ios", "hipchat", "webhook"
 	Target  string // id of the device, room or endpoint within the user's channel
 
+	Since    time.Time // when the outage began that the event ends; zero if it ends none, or nobody remembers
 	Planned  time.Time // when the event was routed; the retry window counts from here
 	Attempts int       // attempts made so far that reached, or tried to reach, the far end
 	Due      time.Time // not before this; zero for the first attempt
@@ -30,6 +31,7 @@ type Attempt struct {
 	At     time.Time
 	Status string // what the far end said, as short as it says it: "503", "550 5.1.1", "410 Unregistered"; empty if it said nothing
 	Reason string // one line for people; holds no address, credential or payload
+	Host   string // of the far end, with its port, where the user's settings name it; not of its path or query
 
 	Took time.Duration // how long the far end was waited for; known where the attempt was made, and in the ledger
 }

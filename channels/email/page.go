@@ -25,10 +25,10 @@ type page struct {
 	Stop    string // where to; empty: in the settings only
 }
 
-type fact struct{ Label, Value string }
+type fact struct{ Label, Value, Line string }
 
 func newPage(d schema.Delivery, person channels.Person) page {
-	notice := channels.Describe(d.Event)
+	notice := channels.DescribeDelivery(d)
 	kind, _ := schema.TypeNamed(d.Event.Type)
 	typeName := singleLine(d.Event.Type)
 	p := page{
@@ -38,10 +38,10 @@ func newPage(d schema.Delivery, person channels.Person) page {
 		Open:    "Open the " + cmp.Or(kind.Group, "details"),
 		Type:    typeName,
 		Meaning: cmp.Or(kind.Meaning, typeName),
-		Chosen:  d.Event.Type != schema.ChannelOff && d.Event.Type != schema.ConfirmAddress,
+		Chosen:  !schema.IsNotice(d.Event.Type),
 	}
 	if d.Event.Type == schema.ConfirmAddress {
-		p.Asks, p.Open = true, "Confirm this address"
+		p.Asks, p.Chosen, p.Open = true, false, "Confirm this address"
 	}
 	if notice.Stack != "" && !strings.Contains(notice.Title, notice.Stack) {
 		p.Subject += " (" + notice.Stack + ")"
@@ -49,8 +49,13 @@ func newPage(d schema.Delivery, person channels.Person) page {
 	place := placeOf(person)
 	var summary []string
 	for _, f := range notice.Facts {
-		p.Facts = append(p.Facts, fact{f.Label, f.In(place)})
-		summary = append(summary, f.In(place))
+		shown := fact{f.Label, f.In(place), f.Line(place)}
+		p.Facts = append(p.Facts, shown)
+		if f.ReadsOn() {
+			summary = append(summary, shown.Line)
+		} else {
+			summary = append(summary, shown.Value)
+		}
 	}
 	p.Summary = strings.Join(summary, " · ")
 	return p

@@ -65,7 +65,7 @@ func (c *channel) Send(ctx context.Context, d schema.Delivery, to channels.Targe
 	push := c.notification(d, device)
 	answer, failure := server.push(ctx, push)
 	if failure != nil && answer.Reason == reasonTooLarge {
-		push.Payload = render(d.Event, shorterPayload)
+		push.Payload = render(d, shorterPayload)
 		answer, failure = server.push(ctx, push)
 	}
 	if failure == nil {

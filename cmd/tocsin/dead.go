@@ -22,67 +22,32 @@ type deadCmd struct {
 	Discard deadDiscardCmd `cmd:"" help:"Remove dead letters for good."`
 }
 
-// deadFilter chooses dead letters.
+// deadFilter is how a queue.LetterFilter is typed.
 type deadFilter struct {
 	Channel string `placeholder:"CHANNEL" complete:"channel" help:"Of this channel; 'event' for events that did not validate."`
 	Type    string `placeholder:"TYPE" complete:"type" help:"Of this event type."`
 	Account string `placeholder:"ID" help:"Of this account."`
 	User    string `placeholder:"ID" help:"Of this user."`
+	Host    string `placeholder:"HOST" help:"Whose far end had this host, with or without its port."`
 	Cause   string `placeholder:"CAUSE" enum:",invalid,permanent,gone,exhausted,poison" default:"" help:"Of this cause: invalid, permanent, gone, exhausted or poison."`
-	Reason  string `placeholder:"TEXT" help:"Whose reason or status contains this text, for example a host or 404."`
+	Reason  string `placeholder:"TEXT" help:"Whose reason or status contains this text, for example 404."`
 	Since   moment `placeholder:"WHEN" help:"Dead since then: a moment in RFC 3339, a day as 2026-03-01, or how long ago as 90m, 36h or 7d."`
 	Until   moment `placeholder:"WHEN" help:"Dead before then."`
 }
 
-// subject narrows what the server sends.
-func (f deadFilter) subject() (string, error) {
-	if f.Channel != "" && !schema.ValidID(f.Channel) {
-		return "", misuse{fmt.Errorf("--channel: %q is not the name of a channel", f.Channel)}
-	}
+func (f deadFilter) letters(sequences ...uint64) (queue.LetterFilter, error) {
 	_, known := schema.TypeNamed(f.Type)
 	if f.Type != "" && f.Type != schema.UnknownType && !known {
-		return "", misuse{fmt.Errorf("--type: %w", unknownType(f.Type))}
+		return queue.LetterFilter{}, misuse{fmt.Errorf("--type: %w", unknownType(f.Type))}
 	}
-	channel, typeName := f.Channel, f.Type
-	if channel == "" {
-		channel = "*"
+	filter := queue.LetterFilter{
+		Channel: f.Channel, Type: f.Type, Account: f.Account, User: f.User, Host: f.Host, Cause: queue.Cause(f.Cause), Reason: f.Reason,
+		Since: f.Since.Time, Until: f.Until.Time, Sequences: sequences,
 	}
-	if typeName == "" {
-		typeName = ">"
+	if err := filter.Check(); err != nil {
+		return queue.LetterFilter{}, misuse{fmt.Errorf("--%w", err)}
 	}
-	return schema.DeadSubject(channel, typeName), nil
-}
-
-func (f deadFilter) matches(l queue.DeadLetter) bool {
-	var d schema.Delivery
-	if l.Delivery != nil {
-		d = *l.Delivery
-	}
-	return (f.Account == "" || f.Account == d.Event.Account) &&
-		(f.User == "" || f.User == d.User) &&
-		(f.Cause == "" || f.Cause == string(l.Cause)) &&
-		(f.Reason == "" || strings.Contains(l.Reason, f.Reason) || strings.Contains(d.Last.Status, f.Reason)) &&
-		(f.Since.IsZero() || !l.Died.Before(f.Since.Time)) &&
-		(f.Until.IsZero() || l.Died.Before(f.Until.Time))
-}
-
-// each calls do with every dead letter that matches.
-func (f deadFilter) each(ctx context.Context, q *queue.Queue, do func(queue.DeadLetter) error) error {
-	subject, err := f.subject()
-	if err != nil {
-		return err
-	}
-	for letter, err := range q.DeadLetters(ctx, subject) {
-		if err != nil {
-			return err
-		}
-		if f.matches(letter) {
-			if err := do(letter); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
+	return filter, nil
 }
 
 // deadQuery is what the commands that look through the dead letters share.
@@ -94,7 +59,8 @@ type deadQuery struct {
 
 // each connects and calls do with every dead letter that matches.
 func (c deadQuery) each(ctx context.Context, do func(queue.DeadLetter) error) error {
-	if _, err := c.Filter.subject(); err != nil {
+	filter, err := c.Filter.letters()
+	if err != nil {
 		return err
 	}
 	q, err := c.NATS.ready(ctx, zap.NewNop())
@@ -102,7 +68,21 @@ func (c deadQuery) each(ctx context.Context, do func(queue.DeadLetter) error) er
 		return err
 	}
 	defer q.Close()
-	return c.Filter.each(ctx, q, do)
+	return eachLetter(ctx, q, filter, do)
+}
+
+func eachLetter(ctx context.Context, q *queue.Queue, filter queue.LetterFilter, do func(queue.DeadLetter) error) error {
+	for letter, err := range q.DeadLetters(ctx, filter, 0) {
+		if err != nil {
+			return err
+		}
+		if filter.Matches(letter) {
+			if err := do(letter); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // letterView is a dead letter as commands write it.
@@ -114,6 +94,7 @@ type letterView struct {
 	Account  string        `json:"account,omitempty"`
 	User     string        `json:"user,omitempty"`
 	Target   string        `json:"target,omitempty"`
+	Host     string        `json:"host,omitempty"`
 	Delivery string        `json:"delivery,omitempty"`
 	Cause    queue.Cause   `json:"cause"`
 	Attempts int           `json:"attempts"`
@@ -125,11 +106,9 @@ type letterView struct {
 
 func viewOf(l queue.DeadLetter) letterView {
 	v := letterView{Sequence: l.Sequence, Died: l.Died.UTC().Truncate(time.Second), Cause: l.Cause, Reason: l.Reason}
-	// Where it lies says so much even of a letter that nobody can read.
-	place := strings.TrimPrefix(l.Subject, strings.TrimSuffix(schema.DeadSubjects, ">"))
-	v.Channel, v.Type, _ = strings.Cut(place, ".")
+	v.Channel, v.Type = l.Place()
 	if d := l.Delivery; d != nil {
-		v.Channel, v.Type, v.Account, v.User = d.Channel, d.Event.Type, d.Event.Account, d.User
+		v.Account, v.User, v.Host = d.Event.Account, d.User, d.Last.Host
 		v.Target, v.Delivery, v.Attempts, v.Status = d.Target, d.ID(), d.Attempts, d.Last.Status
 	}
 	return v

@@ -5,12 +5,12 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"regexp"
 	"slices"
 	"text/tabwriter"
 	"time"
 
 	"tocsin/queue"
+	"tocsin/replay"
 )
 
 type deadStatsCmd struct {
@@ -36,7 +36,7 @@ type deadCount struct {
 func (c *deadStatsCmd) Run(ctx context.Context, std stdio) error {
 	counts := map[deadKind]*deadCount{}
 	err := c.each(ctx, func(l queue.DeadLetter) error {
-		count(counts, viewOf(l))
+		count(counts, l)
 		return nil
 	})
 	if err != nil {
@@ -49,8 +49,9 @@ func (c *deadStatsCmd) Run(ctx context.Context, std stdio) error {
 	return writeCounts(std.out, sorted)
 }
 
-func count(counts map[deadKind]*deadCount, v letterView) {
-	kind := kindOf(v)
+func count(counts map[deadKind]*deadCount, l queue.DeadLetter) {
+	v := viewOf(l)
+	kind := deadKind{v.Channel, v.Type, v.Cause, replay.Answer(l)}
 	c := counts[kind]
 	if c == nil {
 		c = &deadCount{deadKind: kind, Oldest: v.Died}
@@ -59,13 +60,6 @@ func count(counts map[deadKind]*deadCount, v letterView) {
 	c.Count++
 	c.Newest = v.Died // letters come oldest first
 }
-
-func kindOf(v letterView) deadKind {
-	return deadKind{v.Channel, v.Type, v.Cause, cmp.Or(v.Status, number.ReplaceAllString(v.Reason, " #"))}
-}
-
-// number leaves alone what is part of a word, such as UTF-8.
-var number = regexp.MustCompile(`\s\d+`)
 
 // mostFirst orders by count, and equal counts so that two runs read alike.
 func mostFirst(counts map[deadKind]*deadCount) []deadCount {

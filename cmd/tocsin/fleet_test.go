@@ -121,11 +121,11 @@ func TestDeadLetterIsListedShownAndReplayed(t *testing.T) {
 	require.Contains(t, must(t, "", "dead", "ls", "--nats-url", s.nats.URL()), "404")
 	require.NotContains(t, must(t, "", "dead", "ls", "--user", "eve", "--nats-url", s.nats.URL()), "404")
 
-	code, said, _ := tocsin(t, "n\n", "dead", "replay", "--channel", "webhook", "--nats-url", s.nats.URL())
+	code, said, _ := tocsin(t, "n\n", "dead", "replay", "--channel", "webhook", "--nats-url", s.nats.URL(), "--redis-url", s.redisURL)
 	require.Equal(t, exitFailed, code)
 	require.Contains(t, said, "Replay 1 dead letter? [y/N]")
 
-	must(t, "", "dead", "replay", sequence, "--yes", "--nats-url", s.nats.URL())
+	must(t, "", "dead", "replay", sequence, "--yes", "--nats-url", s.nats.URL(), "--redis-url", s.redisURL)
 	replayed := s.eventually(2)[1]
 	require.Equal(t, "200", replayed.Status)
 	require.Equal(t, refused.Delivery, replayed.Delivery)
@@ -249,6 +249,9 @@ func TestKillingOneOfTwoWorkersLosesNothing(t *testing.T) {
 	require.NoError(t, victim.Process.Signal(syscall.SIGKILL))
 	received := s.eventuallyDistinct(events + 1)
 	t.Logf("%d events, %d arrivals: %d duplicates after kill -9", events, len(received)-1, len(received)-1-events)
+	result := s.audit()
+	require.Equal(t, events+1, result.Planned)
+	require.Empty(t, result.Missing)
 }
 
 // eventuallyWorking sends one event through.

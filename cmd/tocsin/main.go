@@ -43,9 +43,12 @@ type cli struct {
 	Web     webCmd     `cmd:"" help:"Answer the links in mails that stop them. (Settings pages and HTTP API are not there yet.)"`
 	Publish publishCmd `cmd:"" help:"Publish one event."`
 	Dead    deadCmd    `cmd:"" help:"Look at dead letters, replay and discard them."`
+	Replays replaysCmd `cmd:"" help:"Look at replays of dead letters; run, pause and cancel them."`
+	Ledger  ledgerCmd  `cmd:"" help:"Tell what became of events and deliveries, and prove that none was lost."`
 	Seed    seedCmd    `cmd:"" help:"Save users, their channels and preferences, and accounts from a JSON file."`
 	Setup   setupCmd   `cmd:"" help:"Create the streams, and add to older ones what this version needs."`
 	Doctor  doctorCmd  `cmd:"" help:"Check configuration and every dependency, and say what to do."`
+	Bench   benchCmd   `cmd:"" help:"Measure speed, cost and isolation, and count what arrives."`
 
 	Completion completionCmd `cmd:"" help:"Print what makes the shell complete commands, flags, event types and channels."`
 	Complete   completeCmd   `cmd:"" hidden:""`

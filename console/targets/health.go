@@ -16,14 +16,14 @@ const (
 	New        State = "new"        // nothing was sent to it since it was saved
 	Working    State = "working"    // the newest attempt was accepted
 	Failing    State = "failing"    // the newest attempt was not
+	Paused     State = "paused"     // it failed so often that nothing is sent until Next
 	Off        State = "off"        // switched off; saving it again switches it on
 	Unreadable State = "unreadable" // its settings were encrypted with a key that the installation no longer has
-	Unknown    State = "unknown"    // nobody can say at the moment: the ledger is away
 )
 
 // Health is how a target fares, and since when.
 type Health struct {
-	State  State     `json:"state" enum:"new,working,failing,off,unreadable,unknown"`
+	State  State     `json:"state" enum:"new,working,failing,paused,off,unreadable"`
 	Since  time.Time `json:"since" doc:"Since when it is in this state."`
 	Status string    `json:"status,omitempty" doc:"What the far end said, if it fails."`
 	Reason string    `json:"reason,omitempty" doc:"Why it fails or was switched off, for people."`
@@ -93,27 +93,51 @@ func (h *Health) become(state State, r schema.Record, saved time.Time) {
 	}
 }
 
+// health joins what the preferences note of a target, which steers the fleet,
+// and what the ledger tells of each delivery.
 func (w watch) health(t prefs.Target) Health {
 	h := Health{}
 	if seen := w.seen[t.TargetRef]; seen != nil {
 		h = *seen
 	}
-	for _, due := range w.next[t.TargetRef] {
-		if due.After(time.Now()) && (h.Next.IsZero() || due.Before(h.Next)) {
-			h.Next = due
-		}
-	}
-	last := h.LastDelivered
+	h.Next = w.soonest(t.TargetRef)
 	switch {
 	case t.Err != nil:
-		return Health{State: Unreadable, Since: t.Since, LastDelivered: last,
-			Reason: "the saved settings cannot be opened: the operator of this installation has to bring back the key, or you save them anew"}
+		return Health{
+			State: Unreadable, Since: t.Since, LastDelivered: h.LastDelivered,
+			Reason: "the saved settings cannot be opened: the operator of this installation has to bring back the key, or you save them anew",
+		}
 	case t.Off:
-		return Health{State: Off, Since: t.Since, Reason: t.Reason, LastDelivered: last}
+		return Health{State: Off, Since: t.Since, Reason: t.Reason, LastDelivered: h.LastDelivered}
+	case t.Health.Status != prefs.Working:
+		return h.noted(t.Health)
 	case w.blind:
-		return Health{State: Unknown, Since: t.Since}
+		h.State, h.Since = Working, t.Health.Since
 	case h.State == "":
 		h.State, h.Since = New, t.Since
 	}
 	return h
+}
+
+// noted is what the fleet acts on: it also knows of attempts whose records the
+// ledger has dropped.
+func (h Health) noted(by prefs.Health) Health {
+	h.State, h.Since, h.Reason = Failing, by.Since, by.Error
+	if by.Status == prefs.Paused || by.Status == prefs.Probing {
+		h.State = Paused
+	}
+	if h.Next.IsZero() || by.Next.After(h.Next) {
+		h.Next = by.Next
+	}
+	return h
+}
+
+func (w watch) soonest(ref prefs.TargetRef) time.Time {
+	var next time.Time
+	for _, due := range w.next[ref] {
+		if due.After(time.Now()) && (next.IsZero() || due.Before(next)) {
+			next = due
+		}
+	}
+	return next
 }

@@ -2,7 +2,6 @@ package targets
 
 import (
 	"bytes"
-	"cmp"
 	"encoding/json"
 	"net/url"
 	"slices"
@@ -27,10 +26,6 @@ func hint(field channels.Field, value string) string {
 	return mask
 }
 
-// shortestSecret is below which a part of the settings is not taken for a
-// credential when an answer is searched for them: "1" would mask every one.
-const shortestSecret = 6
-
 // secretsIn lists what must not be shown of settings: the values of secret
 // fields, their parts, and everything that no field names.
 func secretsIn(spec channels.Spec, s settings) []string {
@@ -41,9 +36,7 @@ func secretsIn(spec channels.Spec, s settings) []string {
 			secrets = append(secrets, parts(value)...)
 		}
 	}
-	secrets = slices.DeleteFunc(secrets, func(s string) bool { return len(s) < shortestSecret })
-	slices.SortFunc(secrets, func(a, b string) int { return cmp.Compare(len(b), len(a)) }) // the whole before its parts
-	return slices.Compact(secrets)
+	return secrets
 }
 
 // parts are the texts in a value: a credential can stand in a line of headers
@@ -82,12 +75,4 @@ func pathOf(s string) string {
 		return ""
 	}
 	return strings.TrimPrefix(u.RequestURI(), "/")
-}
-
-// hide replaces every secret in a text.
-func hide(text string, secrets []string) string {
-	for _, secret := range secrets {
-		text = strings.ReplaceAll(text, secret, mask)
-	}
-	return text
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"tocsin/channels"
@@ -129,7 +130,7 @@ func merge(spec channels.Spec, before, given settings) settings {
 }
 
 func empty(value json.RawMessage) bool {
-	return slices.Contains([]string{`""`, `null`, `{}`}, string(value))
+	return strings.TrimSpace(text(value)) == "" || slices.Contains([]string{`null`, `{}`}, string(value))
 }
 
 // complete makes what a target needs and people do not enter.
@@ -173,9 +174,10 @@ func checked(spec channels.Spec, s settings) (json.RawMessage, error) {
 }
 
 // blame finds the field that a channel's Check speaks of: the one without which
-// it says something else, or nothing.
+// it says something else, or nothing. The last one first: a check that stops at
+// the first fault says something else also without what it looks at before.
 func blame(spec channels.Spec, s settings, said error) string {
-	for _, field := range spec.Fields {
+	for _, field := range slices.Backward(spec.Fields) {
 		if s[field.Name] == nil {
 			continue
 		}

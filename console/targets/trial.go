@@ -74,22 +74,19 @@ func (c *Channels) target(ctx context.Context, user string, ref prefs.TargetRef)
 	return channels.Target{}, fmt.Errorf("find %s of user %s: %w", ref, user, prefs.ErrNoTarget)
 }
 
+// report hides what the channel has hidden already, and more: it may not know
+// every setting for a credential.
 func report(trial channels.Trial, secrets []string) Report {
+	trial.Hide(secrets...)
 	r := Report{
 		Delivered: trial.Err == nil, Status: trial.Status, Milliseconds: trial.Took.Milliseconds(),
-		Excerpt: hide(trial.Excerpt, secrets), Signed: hide(trial.Signed, secrets),
-	}
-	for name, values := range trial.Header {
-		if r.Headers == nil {
-			r.Headers = map[string][]string{}
-		}
-		for _, value := range values {
-			r.Headers[name] = append(r.Headers[name], hide(value, secrets))
-		}
+		Headers: trial.Header, Excerpt: trial.Excerpt, Signed: trial.Signed,
 	}
 	if trial.Err != nil {
 		failure := channels.FailureOf(trial.Err)
-		r.Error, r.Advice = hide(failure.Error(), secrets), advice(failure)
+		said := channels.Exchange{Excerpt: failure.Error()}
+		said.Hide(secrets...)
+		r.Error, r.Advice = said.Excerpt, advice(failure)
 	}
 	return r
 }

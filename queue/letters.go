@@ -1,0 +1,86 @@
+package queue
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"tocsin/schema"
+)
+
+// EventLetters stands, where a channel can, for events that did not validate.
+const EventLetters = "event"
+
+// LetterFilter chooses dead letters: those for which all that is set is true.
+type LetterFilter struct {
+	Channel string    `json:"channel,omitempty" doc:"Of this channel; 'event' for events that did not validate."`
+	Type    string    `json:"type,omitempty" doc:"Of this event type."`
+	Account string    `json:"account,omitempty" doc:"Of this account."`
+	User    string    `json:"user,omitempty" doc:"Of this user."`
+	Host    string    `json:"host,omitempty" doc:"Whose far end had this host, with or without its port."`
+	Cause   Cause     `json:"cause,omitempty" enum:"invalid,permanent,gone,exhausted,poison" doc:"Of this cause."`
+	Reason  string    `json:"reason,omitempty" doc:"Whose reason or status contains this text."`
+	Since   time.Time `json:"since,omitzero" doc:"Dead since then."`
+	Until   time.Time `json:"until,omitzero" doc:"Dead before then."`
+
+	Sequences []uint64 `json:"sequences,omitempty" doc:"These letters alone."`
+}
+
+// Check says what can match nothing.
+func (f LetterFilter) Check() error {
+	if f.Channel != "" && !schema.ValidID(f.Channel) {
+		return fmt.Errorf("channel: %q is not the name of a channel", f.Channel)
+	}
+	if _, known := schema.TypeNamed(f.Type); f.Type != "" && f.Type != schema.UnknownType && !known {
+		return fmt.Errorf("type: there is no event type %q", f.Type)
+	}
+	return nil
+}
+
+// subject narrows what the server sends.
+func (f LetterFilter) subject() string {
+	channel, typeName := f.Channel, f.Type
+	if channel == "" {
+		channel = "*"
+	}
+	if typeName == "" {
+		typeName = ">"
+	}
+	return schema.DeadSubject(channel, typeName)
+}
+
+// Matches reports whether a letter is chosen.
+func (f LetterFilter) Matches(l DeadLetter) bool {
+	var d schema.Delivery
+	if l.Delivery != nil {
+		d = *l.Delivery
+	}
+	channel, typeName := l.Place()
+	return (f.Channel == "" || f.Channel == channel) &&
+		(f.Type == "" || f.Type == typeName) &&
+		(f.Account == "" || f.Account == d.Event.Account) &&
+		(f.User == "" || f.User == d.User) &&
+		(f.Host == "" || isHost(f.Host, d.Last.Host)) &&
+		(f.Cause == "" || f.Cause == l.Cause) &&
+		(f.Reason == "" || strings.Contains(l.Reason, f.Reason) || strings.Contains(d.Last.Status, f.Reason)) &&
+		(f.Since.IsZero() || !l.Died.Before(f.Since)) &&
+		(f.Until.IsZero() || l.Died.Before(f.Until)) &&
+		(len(f.Sequences) == 0 || slices.Contains(f.Sequences, l.Sequence))
+}
+
+// isHost compares what a person typed with a host and its port.
+func isHost(typed, host string) bool {
+	return strings.EqualFold(typed, host) || len(typed) < len(host) && host[len(typed)] == ':' && strings.EqualFold(typed, host[:len(typed)])
+}
+
+// Place is the channel, or EventLetters, and the event type of a letter. Where
+// it lies says so much even of one that nobody can read.
+func (l DeadLetter) Place() (channel, typeName string) {
+	if d := l.Delivery; d != nil {
+		return d.Channel, d.Event.Type
+	}
+	place := strings.TrimPrefix(l.Subject, strings.TrimSuffix(schema.DeadSubjects, ">"))
+	channel, typeName, _ = strings.Cut(place, ".")
+	return channel, typeName
+}

@@ -1,0 +1,193 @@
+// Package replay sends dead letters on their way again, many at a time. A Job is
+// planned first, and shows what it would do; it is run at a rate by any process,
+// paused, resumed and cancelled by any other, and goes on where it was after the
+// process that ran it has died.
+package replay
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"iter"
+	"time"
+
+	"tocsin/queue"
+	"tocsin/schema"
+)
+
+// Job is a replay of dead letters, as it is kept.
+type Job struct {
+	ID     string             `json:"id"`
+	State  State              `json:"state"`
+	Filter queue.LetterFilter `json:"filter"`
+	Rate   float64            `json:"rate"` // letters a second; 0: as fast as it goes
+	Made   time.Time          `json:"made"`
+	Plan   Plan               `json:"plan"`
+
+	// Progress. What was replayed just before a process died may be in Gone.
+	Replayed int `json:"replayed"`
+	Skipped  int `json:"skipped"` // not wanted any more; the letters stay
+	Gone     int `json:"gone"`    // once it is done: taken away meanwhile by somebody else
+
+	// After is the letter up to which all are handled.
+	After uint64 `json:"after"`
+
+	// Holder runs the job, and nobody else does until Leased.
+	Holder string    `json:"holder,omitempty"`
+	Leased time.Time `json:"leased,omitzero"`
+}
+
+// State is how far a job has come.
+type State string
+
+// States of a job.
+const (
+	Planned   State = "planned"   // it has shown what it would do
+	Running   State = "running"   // a process runs it, or will go on when it finds that nobody does
+	Paused    State = "paused"    // it waits to be told to go on
+	Cancelled State = "cancelled" // it ends where it is
+	Done      State = "done"      // every letter of the plan has been looked at
+)
+
+// Ended reports whether the job will do nothing more.
+func (s State) Ended() bool { return s == Cancelled || s == Done }
+
+// Handled is how many letters of the plan were looked at.
+func (j Job) Handled() int { return j.Replayed + j.Skipped + j.Gone }
+
+// held reports whether somebody else runs the job.
+func (j Job) held(by string, now time.Time) bool {
+	return j.State == Running && j.Holder != "" && j.Holder != by && now.Before(j.Leased)
+}
+
+// letters is where dead letters and jobs are kept: a *queue.Queue.
+type letters interface {
+	DeadLetters(ctx context.Context, f queue.LetterFilter, after uint64) iter.Seq2[queue.DeadLetter, error]
+	Replay(ctx context.Context, letters ...queue.DeadLetter) error
+
+	Job(ctx context.Context, id string) (value []byte, revision uint64, err error)
+	SaveJob(ctx context.Context, id string, value []byte, revision uint64) (uint64, error)
+	Jobs(ctx context.Context) ([]string, error)
+	RemoveJob(ctx context.Context, id string) error
+}
+
+// wishes say what is still wanted: a *prefs.Store.
+type wishes interface {
+	Suppressed(ctx context.Context, deliveries []schema.Delivery) ([]schema.Rule, error)
+}
+
+// Replays plans, runs and keeps jobs.
+type Replays struct {
+	Letters letters
+	Wishes  wishes // nil: everything counts as wanted; a delivery that is not ends suppressed
+
+	// Lease is how long a process that says nothing is taken to be running its job:
+	// after its death the job rests for as long. 0 means a minute.
+	Lease time.Duration
+}
+
+func (r *Replays) lease() time.Duration { return cmp.Or(r.Lease, defaultLease) }
+
+// ErrEnded says that a job has ended and can be told nothing more.
+var ErrEnded = errors.New("the replay has ended")
+
+// ErrHeld says that another process runs the job.
+var ErrHeld = errors.New("another process runs the replay")
+
+// Get reads a job. The error is queue.ErrNoJob if it is not there.
+func (r *Replays) Get(ctx context.Context, id string) (Job, error) {
+	job, _, err := r.load(ctx, id)
+	return job, err
+}
+
+// List reads all jobs, in no order.
+func (r *Replays) List(ctx context.Context) ([]Job, error) {
+	ids, err := r.Letters.Jobs(ctx)
+	if err != nil {
+		return nil, err
+	}
+	jobs := make([]Job, 0, len(ids))
+	for _, id := range ids {
+		job, err := r.Get(ctx, id)
+		if errors.Is(err, queue.ErrNoJob) { // removed meanwhile
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		jobs = append(jobs, job)
+	}
+	return jobs, nil
+}
+
+// Start lets a job run that was planned or paused. Whoever finds it runs it.
+func (r *Replays) Start(ctx context.Context, id string) (Job, error) { return r.tell(ctx, id, Running) }
+
+// Pause stops a job after the letters that it has in hand.
+func (r *Replays) Pause(ctx context.Context, id string) (Job, error) { return r.tell(ctx, id, Paused) }
+
+// Cancel ends a job after the letters that it has in hand.
+func (r *Replays) Cancel(ctx context.Context, id string) (Job, error) {
+	return r.tell(ctx, id, Cancelled)
+}
+
+// Remove cancels a job and forgets it.
+func (r *Replays) Remove(ctx context.Context, id string) error {
+	if _, err := r.Cancel(ctx, id); err != nil && !errors.Is(err, ErrEnded) {
+		return err
+	}
+	return r.Letters.RemoveJob(ctx, id)
+}
+
+func (r *Replays) tell(ctx context.Context, id string, state State) (Job, error) {
+	return r.change(ctx, id, func(job *Job) error {
+		switch {
+		case job.State.Ended():
+			return fmt.Errorf("%w: it is %s", ErrEnded, job.State)
+		case job.State == Planned && state == Paused:
+			return errors.New("the replay has not begun")
+		}
+		job.State = state
+		return nil
+	})
+}
+
+// change reads a job, lets do change it, and saves it, again if somebody else
+// has saved it meanwhile.
+func (r *Replays) change(ctx context.Context, id string, do func(*Job) error) (Job, error) {
+	for {
+		job, revision, err := r.load(ctx, id)
+		if err != nil {
+			return Job{}, err
+		}
+		if err := do(&job); err != nil {
+			return job, err
+		}
+		_, err = r.save(ctx, job, revision)
+		if !errors.Is(err, queue.ErrJobChanged) {
+			return job, err
+		}
+	}
+}
+
+func (r *Replays) load(ctx context.Context, id string) (Job, uint64, error) {
+	value, revision, err := r.Letters.Job(ctx, id)
+	if err != nil {
+		return Job{}, 0, err
+	}
+	var job Job
+	if err := json.Unmarshal(value, &job); err != nil {
+		return Job{}, 0, fmt.Errorf("read replay %s: %w", id, err)
+	}
+	return job, revision, nil
+}
+
+func (r *Replays) save(ctx context.Context, job Job, revision uint64) (uint64, error) {
+	value, err := json.Marshal(job)
+	if err != nil {
+		return 0, fmt.Errorf("save replay %s: %w", job.ID, err)
+	}
+	return r.Letters.SaveJob(ctx, job.ID, value, revision)
+}

@@ -1,0 +1,206 @@
+package replay
+
+import (
+	"cmp"
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"regexp"
+	"slices"
+	"time"
+
+	"tocsin/queue"
+	"tocsin/schema"
+)
+
+// Plan is what a job has found and would do.
+type Plan struct {
+	Letters  int       `json:"letters"`
+	Unwanted int       `json:"unwanted"` // of these, not wanted any more: they will be skipped
+	Oldest   time.Time `json:"oldest,omitzero"`
+	Newest   time.Time `json:"newest,omitzero"`
+	Until    uint64    `json:"until"` // the newest letter of the plan: one that dies later is not replayed
+	Groups   []Group   `json:"groups"`
+	Samples  []Sample  `json:"samples"`
+}
+
+// Group counts letters that have in common where they went and why they died.
+type Group struct {
+	Channel string `json:"channel"` // queue.EventLetters for events
+	Host    string `json:"host,omitempty"`
+	Answer  string `json:"answer"` // the far end's status; without one the reason, its numbers as #
+	Letters int    `json:"letters"`
+}
+
+// Sample names one letter.
+type Sample struct {
+	Sequence uint64    `json:"seq"`
+	Died     time.Time `json:"died"`
+	Channel  string    `json:"channel"`
+	Type     string    `json:"type"`
+	Account  string    `json:"account,omitempty"`
+	User     string    `json:"user,omitempty"`
+	Host     string    `json:"host,omitempty"`
+	Reason   string    `json:"reason"`
+}
+
+const (
+	// mostSamples and mostGroups bound what a person reads, and what a job takes.
+	mostSamples = 20
+	mostGroups  = 100
+	// mostSequences is how many letters can be named one by one: a job is one
+	// message of NATS, at most 1 MiB.
+	mostSequences = 10_000
+)
+
+// ErrNothing says that no dead letter matches.
+var ErrNothing = errors.New("no dead letter matches")
+
+// Plan finds the letters and keeps a job that would replay them. The error is
+// queue.ErrNoLetter if one that is named by its sequence is not there, and
+// ErrNothing if there are none.
+func (r *Replays) Plan(ctx context.Context, f queue.LetterFilter, rate float64) (Job, error) {
+	switch {
+	case len(f.Sequences) > mostSequences:
+		return Job{}, fmt.Errorf("at most %d letters can be named one by one, and these are %d", mostSequences, len(f.Sequences))
+	case rate < 0:
+		return Job{}, fmt.Errorf("the rate is %g, and cannot be negative", rate)
+	}
+	if err := f.Check(); err != nil {
+		return Job{}, err
+	}
+	job := Job{ID: newID(), State: Planned, Filter: f, Rate: rate, Made: time.Now().UTC()}
+	p := planner{replays: r, groups: map[Group]int{}, named: slices.Clone(f.Sequences)}
+	for letter, err := range r.Letters.DeadLetters(ctx, f, 0) {
+		if err != nil {
+			return Job{}, err
+		}
+		if err := p.add(ctx, letter, f.Matches(letter)); err != nil {
+			return Job{}, err
+		}
+	}
+	if err := p.ask(ctx); err != nil {
+		return Job{}, err
+	}
+	switch {
+	case len(p.named) > 0:
+		return Job{}, fmt.Errorf("%w: %d", queue.ErrNoLetter, p.named[0])
+	case p.plan.Letters == 0:
+		return Job{}, ErrNothing
+	}
+	job.Plan = p.done()
+	_, err := r.save(ctx, job, 0)
+	return job, err
+}
+
+// newID is short enough to be typed; there are few jobs at a time.
+func newID() string { return rand.Text()[:10] }
+
+// planner counts letters as they are read, in bounded memory.
+type planner struct {
+	replays *Replays
+	plan    Plan
+	groups  map[Group]int
+	named   []uint64          // letters that were named and have not been met
+	asking  []schema.Delivery // whose users have not been asked yet
+}
+
+func (p *planner) add(ctx context.Context, l queue.DeadLetter, matches bool) error {
+	p.named = slices.DeleteFunc(p.named, func(sequence uint64) bool { return sequence == l.Sequence })
+	if !matches {
+		return nil
+	}
+	if p.plan.Letters == 0 {
+		p.plan.Oldest = l.Died
+	}
+	p.plan.Letters++
+	p.plan.Newest, p.plan.Until = l.Died, l.Sequence
+	if len(p.plan.Samples) < mostSamples {
+		p.plan.Samples = append(p.plan.Samples, sampleOf(l))
+	}
+	p.count(groupOf(l))
+	if l.Delivery == nil {
+		return nil
+	}
+	bare := *l.Delivery
+	bare.Event.Data = nil
+	if p.asking = append(p.asking, bare); len(p.asking) < batch {
+		return nil
+	}
+	return p.ask(ctx)
+}
+
+// count puts what is beyond the bound together, by channel.
+func (p *planner) count(g Group) {
+	if _, known := p.groups[g]; !known && len(p.groups) >= mostGroups {
+		g = Group{Channel: g.Channel, Answer: "others"}
+	}
+	p.groups[g]++
+}
+
+func (p *planner) ask(ctx context.Context) error {
+	unwanted, err := p.replays.unwanted(ctx, p.asking)
+	if err != nil {
+		return err
+	}
+	for _, rule := range unwanted {
+		if rule != "" {
+			p.plan.Unwanted++
+		}
+	}
+	p.asking = p.asking[:0]
+	return nil
+}
+
+func (p *planner) done() Plan {
+	p.plan.Groups = make([]Group, 0, len(p.groups))
+	for g, n := range p.groups {
+		g.Letters = n
+		p.plan.Groups = append(p.plan.Groups, g)
+	}
+	slices.SortFunc(p.plan.Groups, func(a, b Group) int {
+		return cmp.Or(cmp.Compare(b.Letters, a.Letters), cmp.Compare(a.Channel, b.Channel),
+			cmp.Compare(a.Host, b.Host), cmp.Compare(a.Answer, b.Answer))
+	})
+	return p.plan
+}
+
+// unwanted says by which rules deliveries are not wanted; empty: they are.
+func (r *Replays) unwanted(ctx context.Context, deliveries []schema.Delivery) ([]schema.Rule, error) {
+	if r.Wishes == nil || len(deliveries) == 0 {
+		return make([]schema.Rule, len(deliveries)), nil
+	}
+	return r.Wishes.Suppressed(ctx, deliveries)
+}
+
+func groupOf(l queue.DeadLetter) Group {
+	channel, _ := l.Place()
+	g := Group{Channel: channel, Answer: Answer(l)}
+	if l.Delivery != nil {
+		g.Host = l.Delivery.Last.Host
+	}
+	return g
+}
+
+func sampleOf(l queue.DeadLetter) Sample {
+	channel, typeName := l.Place()
+	s := Sample{Sequence: l.Sequence, Died: l.Died.UTC(), Channel: channel, Type: typeName, Reason: l.Reason}
+	if d := l.Delivery; d != nil {
+		s.Account, s.User, s.Host = d.Event.Account, d.User, d.Last.Host
+	}
+	return s
+}
+
+// Answer is what letters that died of the same thing have in common: the far
+// end's status, or without one the reason, its numbers as #.
+func Answer(l queue.DeadLetter) string {
+	status := ""
+	if l.Delivery != nil {
+		status = l.Delivery.Last.Status
+	}
+	return cmp.Or(status, number.ReplaceAllString(l.Reason, " #"))
+}
+
+// number leaves alone what is part of a word, such as UTF-8.
+var number = regexp.MustCompile(`\s\d+`)
