@@ -91,7 +91,7 @@ func (b *browser) until(expression string) {
 		defer cancel()
 		is, err := chromedp.Run(ctx, chromedp.Evaluate[bool]("Boolean("+expression+")"))
 		return err == nil && is
-	}, patience, 20*time.Millisecond, expression)
+	}, patience, 50*time.Millisecond, expression)
 }
 
 // emulate sets a size in CSS pixels and a colour scheme.

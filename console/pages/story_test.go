@@ -122,7 +122,7 @@ func TestAPersonDecides(t *testing.T) {
 	b.says(".skipped", "iOS push: not set up")
 	b.do(click(".ways li:nth-child(2) form button"))
 	b.says("#status", "It is on its way again.")
-	b.says(".ways li:nth-child(2) .history", "Sent on its way again.") // by itself, once it has arrived
+	b.says(".ways li:nth-child(2) summary", "All 3 entries") // by itself, once it has arrived
 	require.Equal(t, i.arrived("/mine", 2).Delivery, i.arrived("/mine", 3).Delivery, "sent again under its id")
 
 	// The secret is rotated.
