@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"slices"
 )
 
 const (
@@ -46,6 +47,17 @@ func (s *Store) RemoveMember(ctx context.Context, account, user string) error {
 		return fmt.Errorf("remove user %s from account %s: %w", user, account, err)
 	}
 	return nil
+}
+
+// Accounts lists the accounts that a user is a member of, in order. A user who
+// does not exist is a member of none.
+func (s *Store) Accounts(ctx context.Context, user string) ([]string, error) {
+	accounts, err := s.client.SMembers(ctx, accountsKey(user)).Result()
+	if err != nil {
+		return nil, fmt.Errorf("list the accounts of user %s: %w", user, err)
+	}
+	slices.Sort(accounts)
+	return accounts, nil
 }
 
 // Members lists the users of an account in no order, reading it bit by bit. It

@@ -52,6 +52,12 @@ func accountsKey(user string) string   { return userKey(user, "accounts") }
 // address their e-mail target is set up, with settings {} that stand for the
 // profile's address.
 func (s *Store) PutUser(ctx context.Context, user string, p Profile) error {
+	return s.ReplaceUser(ctx, user, p, "")
+}
+
+// ReplaceUser is PutUser if the profile is still as it was at a revision, and
+// ErrChanged otherwise.
+func (s *Store) ReplaceUser(ctx context.Context, user string, p Profile, seen Revision) error {
 	if err := errors.Join(checkID("user", user), p.Check()); err != nil {
 		return err
 	}
@@ -64,10 +70,20 @@ func (s *Store) PutUser(ctx context.Context, user string, p Profile) error {
 	if err != nil {
 		return err
 	}
-	reachable := choiceValue(p.Email != "")
-	keys := []string{profileKey(user), prefsKey(user), targetsKey(user)}
-	return s.run(ctx, saveUser, keys, "save user "+user,
-		profile, reachable, markerField(email), onMarker(time.Now()), email.String(), sealed)
+	return s.runIf(ctx, condition{user: user, seen: seen, now: s.profileRevision}, saveUser, "save user "+user,
+		profile, p.Email != "", markerField(email), onMarker(time.Now()), email.String(), sealed)
+}
+
+func (s *Store) profileRevision(ctx context.Context, tx *redis.Tx, user string) (Revision, error) {
+	text, err := tx.Get(ctx, profileKey(user)).Result()
+	if absent(err) {
+		return "", ErrNoUser
+	}
+	if err != nil {
+		return "", err
+	}
+	p, err := parseProfile(user, text)
+	return p.Revision(), err
 }
 
 // User reads who a user is, or ErrNoUser.
@@ -98,7 +114,8 @@ func (s *Store) DeleteUser(ctx context.Context, user string) error {
 			return fmt.Errorf("delete user %s: leave their accounts: %w", user, err)
 		}
 	}
-	if err := s.client.Del(ctx, prefsKey(user), targetsKey(user), healthKey(user), accountsKey(user)).Err(); err != nil {
+	rest := []string{prefsKey(user), targetsKey(user), healthKey(user), accountsKey(user), pendingKey(user, TargetRef{emailChannel, mainTarget})}
+	if err := s.client.Del(ctx, rest...).Err(); err != nil {
 		return fmt.Errorf("delete user %s: %w", user, err)
 	}
 	return nil
@@ -145,13 +162,10 @@ func (s *Store) askMany(ctx context.Context, n int, ask func(redis.Cmdable)) err
 	return err
 }
 
-// errChanged says that somebody else saved a target in between.
-var errChanged = errors.New("it was changed at the same time")
-
 var refusals = map[string]error{
 	"no user":  ErrNoUser,
 	"too many": ErrTooManyTargets,
-	"changed":  errChanged,
+	"changed":  ErrChanged,
 }
 
 // absent reports whether Redis answered that there is no value. errors.Is would
