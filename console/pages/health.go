@@ -27,8 +27,9 @@ func sayHealth(h targets.Health, l layout) healthView {
 		return healthView{"Switched off", "bad", "On " + since + ": " + sentenceOr(h.Reason, "it was gone.") + " Save the settings to switch it on again." + last}
 	case targets.Unreadable:
 		return healthView{"Unreadable", "bad", sentence(h.Reason)}
-	case targets.Unknown:
-		return healthView{"Set up", "soft", "Since " + since + ". How it fares cannot be seen at the moment."}
+	case targets.Paused:
+		return healthView{"Paused", "warn", "Since " + since + ": " + sentenceOr(h.Reason, "it failed again and again.") +
+			" What is to be sent waits." + next(h.Next, l) + last}
 	}
 	return healthView{"Set up", "soft", "Since " + since + ". Nothing was sent yet." + last}
 }

@@ -77,7 +77,15 @@ func (p *Pages) sendAgain(ctx context.Context, user string, f found, replay stri
 		return err
 	}
 	d := schema.Delivery{Event: event, User: user, Channel: f.delivery.Channel, Target: f.delivery.Target}
-	return p.Queue.Redeliver(ctx, d, number)
+	return p.Queue.Redeliver(ctx, d, number, diedAt(f.delivery))
+}
+
+// diedAt is when a delivery became a dead letter; zero if it did not.
+func diedAt(d ledger.Delivery) time.Time {
+	if d.State == ledger.Dead {
+		return d.Last().At
+	}
+	return time.Time{}
 }
 
 // event reads the story's event where it was published.
