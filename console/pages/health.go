@@ -23,13 +23,12 @@ func sayHealth(h targets.Health, l layout) healthView {
 		return healthView{"Working", "good", "Since " + since + "." + last}
 	case targets.Failing:
 		return healthView{"Failing", "bad", "Since " + since + ": " + sentenceOr(h.Reason, "it does not say why.") + next(h.Next, l) + last}
+	case targets.Paused:
+		return healthView{"Paused", "warn", "Failing since " + since + ": " + sentenceOr(h.Reason, "it does not say why.") + next(h.Next, l) + last}
 	case targets.Off:
 		return healthView{"Switched off", "bad", "On " + since + ": " + sentenceOr(h.Reason, "it was gone.") + " Save the settings to switch it on again." + last}
 	case targets.Unreadable:
 		return healthView{"Unreadable", "bad", sentence(h.Reason)}
-	case targets.Paused:
-		return healthView{"Paused", "warn", "Since " + since + ": " + sentenceOr(h.Reason, "it failed again and again.") +
-			" What is to be sent waits." + next(h.Next, l) + last}
 	}
 	return healthView{"Set up", "soft", "Since " + since + ". Nothing was sent yet." + last}
 }

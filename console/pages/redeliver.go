@@ -80,12 +80,12 @@ func (p *Pages) sendAgain(ctx context.Context, user string, f found, replay stri
 	return p.Queue.Redeliver(ctx, d, number, diedAt(f.delivery))
 }
 
-// diedAt is when a delivery became a dead letter; zero if it did not.
+// diedAt is zero for a delivery that is not dead.
 func diedAt(d ledger.Delivery) time.Time {
-	if d.State == ledger.Dead {
-		return d.Last().At
+	if d.State != ledger.Dead {
+		return time.Time{}
 	}
-	return time.Time{}
+	return d.Last().At
 }
 
 // event reads the story's event where it was published.

@@ -19,11 +19,12 @@ const (
 	Paused     State = "paused"     // it failed so often that nothing is sent until Next
 	Off        State = "off"        // switched off; saving it again switches it on
 	Unreadable State = "unreadable" // its settings were encrypted with a key that the installation no longer has
+	Unknown    State = "unknown"    // nobody can say at the moment: the ledger is away
 )
 
 // Health is how a target fares, and since when.
 type Health struct {
-	State  State     `json:"state" enum:"new,working,failing,paused,off,unreadable"`
+	State  State     `json:"state" enum:"new,working,failing,paused,off,unreadable,unknown"`
 	Since  time.Time `json:"since" doc:"Since when it is in this state."`
 	Status string    `json:"status,omitempty" doc:"What the far end said, if it fails."`
 	Reason string    `json:"reason,omitempty" doc:"Why it fails or was switched off, for people."`
@@ -112,7 +113,7 @@ func (w watch) health(t prefs.Target) Health {
 	case t.Health.Status != prefs.Working:
 		return h.noted(t.Health)
 	case w.blind:
-		h.State, h.Since = Working, t.Health.Since
+		h.State, h.Since = Unknown, t.Since
 	case h.State == "":
 		h.State, h.Since = New, t.Since
 	}

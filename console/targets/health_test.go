@@ -69,15 +69,15 @@ func TestHealthFollowsWhatWasSent(t *testing.T) {
 }
 
 // The settings page works while NATS is away.
-func TestHealthIsWhatThePreferencesNoteWithoutTheLedger(t *testing.T) {
+func TestHealthIsUnknownWithoutTheLedger(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
 	f.Records = func(context.Context, string) iter.Seq2[schema.Record, error] {
 		return func(yield func(schema.Record, error) bool) { yield(schema.Record{}, errors.New("no NATS")) }
 	}
-	require.Equal(t, targets.Working, f.get(t, "email").Targets[0].Health.State)
+	require.Equal(t, targets.Unknown, f.get(t, "email").Targets[0].Health.State)
 	f.Records = nil
-	require.Equal(t, targets.Working, f.get(t, "email").Targets[0].Health.State)
+	require.Equal(t, targets.Unknown, f.get(t, "email").Targets[0].Health.State)
 }
 
 // An endpoint that the fleet spares is paused, whatever the ledger tells.
@@ -87,7 +87,7 @@ func TestHealthIsWhatTheFleetActsOn(t *testing.T) {
 	f.save(t, "webhook", map[string]any{"url": "https://example.com/a"})
 	since, until := time.Now().Add(-time.Hour).UTC().Truncate(time.Second), time.Now().Add(time.Minute).UTC().Truncate(time.Second)
 	ref := prefs.TargetRef{Channel: "webhook", ID: "main"}
-	after := breaker.Record{State: breaker.State{Phase: breaker.Open, Failing: since, Changed: since, Until: until, Error: "connection refused"}}
+	after := breaker.RecordOf(breaker.State{Phase: breaker.Open, Failing: since, Changed: since, Until: until, Error: "connection refused"})
 	_, did, err := f.Store.SwapFare(t.Context(), "ada", ref, breaker.Record{}, after)
 	require.NoError(t, err)
 	require.True(t, did)
