@@ -81,14 +81,6 @@ type Rate struct {
 // MainTarget is the id of a target where a user has only one in a channel.
 const MainTarget = "main"
 
-// Field is one entry of a channel's settings form.
-type Field struct {
-	Name   string // key in the settings object
-	Label  string
-	Help   string
-	Secret bool // shown masked, once saved
-}
-
 // Config is what an installation sets for a channel: a pointer to a struct
 // whose tags make the flags and TOCSIN_ variables (alecthomas/kong).
 type Config interface {

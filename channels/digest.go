@@ -27,11 +27,21 @@ type Brief struct {
 	Time    time.Time // of the event
 }
 
+// DeliveryLine is Line with how long the resource was down, if that is known.
+func DeliveryLine(d schema.Delivery) string {
+	line := Line(d.Event)
+	if fact := outage(d); fact != nil {
+		line += " after " + fact.Value
+	}
+	return line
+}
+
 // Line says in a few words what happened to what, and in which stack.
 func Line(e schema.Event) string {
-	n := Describe(e)
-	if n.Stack == "" || strings.Contains(n.Title, n.Stack) {
-		return n.Title
+	d := describe(e)
+	title, stack := clean(d.title(), longestValue), d.stack()
+	if stack == "" || strings.Contains(title, stack) {
+		return title
 	}
-	return n.Title + " (" + n.Stack + ")"
+	return title + " (" + stack + ")"
 }

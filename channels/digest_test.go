@@ -3,6 +3,7 @@ package channels_test
 import (
 	"encoding/json"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -19,4 +20,12 @@ func TestLine(t *testing.T) {
 	} {
 		require.Equal(t, want, channels.Line(e))
 	}
+}
+
+func TestDeliveryLine(t *testing.T) {
+	t.Parallel()
+	d := schema.Delivery{Event: schema.Event{Type: "server.backon", ResourceName: "web-1", StackName: "Ledger", Time: moment}}
+	require.Equal(t, "Server web-1 is back (Ledger)", channels.DeliveryLine(d))
+	d.Since = moment.Add(-134 * time.Minute)
+	require.Equal(t, "Server web-1 is back (Ledger) after 2 h 14 min", channels.DeliveryLine(d))
 }

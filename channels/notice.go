@@ -32,6 +32,18 @@ type Fact struct {
 	Time  time.Time // the moment, if the fact is one
 }
 
+// Line is the fact in one line: "Branch: main", "Down for 2 h 14 min".
+func (f Fact) Line(place *time.Location) string {
+	if f.ReadsOn() {
+		return f.Label + " " + f.In(place)
+	}
+	return f.Label + ": " + f.In(place)
+}
+
+// ReadsOn reports whether label and value are a phrase: without the label the
+// value would say little.
+func (f Fact) ReadsOn() bool { return strings.HasSuffix(f.Label, " for") }
+
 // In gives the value as somebody in this place reads it.
 func (f Fact) In(place *time.Location) string {
 	if f.Time.IsZero() {
@@ -52,9 +64,7 @@ func clock(t time.Time) string {
 // Describe puts an event in words. It takes whatever the platform put in the
 // data: what is missing or malformed is left out.
 func Describe(e schema.Event) Notice {
-	d := describer{event: e, data: decodeFields(e.Data)}
-	kind, _ := schema.TypeNamed(e.Type)
-	d.group = kind.Group
+	d := describe(e)
 	return Notice{
 		Title:       clean(d.title(), longestValue),
 		Outcome:     outcomeOf(e.Type),
@@ -66,6 +76,16 @@ func Describe(e schema.Event) Notice {
 		Incident:    d.incident(),
 		StackThread: d.stackThread(),
 	}
+}
+
+// DescribeDelivery is Describe with what the fleet knows beside the event: how
+// long its resource was down.
+func DescribeDelivery(d schema.Delivery) Notice {
+	n := Describe(d.Event)
+	if fact := outage(d); fact != nil {
+		n.Facts = append([]Fact{*fact}, n.Facts...)
+	}
+	return n
 }
 
 // outcomeOf a notice of ours is bad: somebody has to act.
@@ -81,6 +101,11 @@ type describer struct {
 	event schema.Event
 	data  fields
 	group string // of the event's type
+}
+
+func describe(e schema.Event) describer {
+	kind, _ := schema.TypeNamed(e.Type)
+	return describer{event: e, data: decodeFields(e.Data), group: kind.Group}
 }
 
 func (d describer) resource() string {

@@ -71,6 +71,19 @@ func (d describer) moments() []Fact {
 	return moment("When", d.event.Time)
 }
 
+// outage is how long it lasted, or nil.
+func outage(d schema.Delivery) *Fact {
+	lasted := d.Event.Time.Sub(d.Since)
+	if d.Since.IsZero() || lasted < time.Second {
+		return nil
+	}
+	label := "Down for"
+	if kind, _ := schema.TypeNamed(d.Event.Type); kind.Group == "job" {
+		label = "Failed for"
+	}
+	return &Fact{Label: label, Value: span(lasted)}
+}
+
 func moment(label string, t time.Time) []Fact {
 	if t.IsZero() {
 		return nil

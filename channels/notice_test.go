@@ -238,3 +238,26 @@ func TestDescribeTellsNoSecrets(t *testing.T) {
 		require.NotContains(t, string(told), "SECRET")
 	}
 }
+
+func TestDescribeDeliverySaysHowLongItWasDown(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		kind string
+		down time.Duration
+		want []string
+	}{
+		{"server.backon", 2*time.Hour + 14*time.Minute + 3*time.Second, []string{"Down for 2 h 14 min", "When: 7 Jul 2025, 00:00:05 UTC"}},
+		{"job.backon", 31 * 24 * time.Hour, []string{"Failed for 31 d", "When: 7 Jul 2025, 00:00:05 UTC"}},
+		{"server.backon", 300 * time.Millisecond, []string{"When: 7 Jul 2025, 00:00:05 UTC"}},
+		{"server.backon", -time.Hour, []string{"When: 7 Jul 2025, 00:00:05 UTC"}},
+	} {
+		d := schema.Delivery{Event: schema.Event{Type: test.kind, Time: moment}, Since: moment.Add(-test.down)}
+		var got []string
+		for _, fact := range channels.DescribeDelivery(d).Facts {
+			got = append(got, fact.Line(time.UTC))
+		}
+		require.Equal(t, test.want, got)
+		d.Since = time.Time{}
+		require.Equal(t, channels.Describe(d.Event), channels.DescribeDelivery(d), "nobody remembers")
+	}
+}

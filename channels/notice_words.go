@@ -38,6 +38,7 @@ var titles = map[string]func(describer) string{
 	"app.deauth":               titleOfApp("deauthorized"),
 	schema.ChannelOff:          titleOfChannel("was switched off"),
 	schema.ChannelFailing:      titleOfChannel("keeps failing and will be switched off"),
+	schema.ConfirmAddress:      func(describer) string { return "Confirm that notifications may come here" },
 }
 
 // titleOf leaves a nameless thing out of the pattern, or calls it by its kind.

@@ -2,6 +2,7 @@ package channels
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"tocsin/schema"
@@ -18,6 +19,11 @@ type Exchange struct {
 
 // ExcerptBytes bounds the part of an answer that an Exchange keeps.
 const ExcerptBytes = 2048
+
+// Excerpt is the beginning of an answer as an Exchange has it.
+func Excerpt(text string) string {
+	return strings.ToValidUTF8(text[:min(len(text), ExcerptBytes)], "")
+}
 
 // Trial is the result of an attempt that somebody waits for.
 type Trial struct {

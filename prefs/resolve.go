@@ -1,7 +1,6 @@
 package prefs
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -30,17 +29,13 @@ type Resolution struct {
 	Fares breaker.Record
 }
 
-// Resolve reads, in one round trip, whether a delivery is still to be made and
-// to where. Call it at every attempt. Settings that the keyring cannot open are
+// Resolve reads, in a round trip that it shares with others, whether a delivery
+// is still to be made and to where. Call it at every attempt. Settings that the keyring cannot open are
 // ErrSealed: the delivery waits for the operator and is not dropped.
 func (s *Store) Resolve(ctx context.Context, d schema.Delivery) (Resolution, error) {
 	cell, ref := Cell{d.Event.Type, d.Channel}, TargetRef{d.Channel, d.Target}
-	var reply resolveReply
-	err := s.ask(ctx, func(p redis.Pipeliner) error {
-		reply = askAbout(ctx, p, d)
-		return nil
-	})
-	if err = cmp.Or(err, reply.err()); err != nil {
+	reply := askAbout(ctx, s.shared, d)
+	if err := reply.err(); err != nil {
 		return Resolution{}, fmt.Errorf("read the preferences of user %s: %w", d.User, err)
 	}
 	m, suppressed, err := reply.verdict(cell)
@@ -67,7 +62,7 @@ type resolveReply struct {
 	fares   *redis.StringCmd
 }
 
-func askAbout(ctx context.Context, p redis.Pipeliner, d schema.Delivery) resolveReply {
+func askAbout(ctx context.Context, p redis.Cmdable, d schema.Delivery) resolveReply {
 	cell, ref := Cell{d.Event.Type, d.Channel}, TargetRef{d.Channel, d.Target}
 	return resolveReply{
 		member:  p.SIsMember(ctx, accountsKey(d.User), d.Event.Account),

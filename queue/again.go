@@ -76,7 +76,7 @@ func (q *Queue) exhume(ctx context.Context, d schema.Delivery, replay int, died 
 // again is a delivery that begins anew, for the n-th time, under the same id.
 func again(d schema.Delivery, n int) schema.Delivery {
 	return schema.Delivery{
-		Event: d.Event, User: d.User, Channel: d.Channel, Target: d.Target, Planned: time.Now(), Replays: n,
+		Event: d.Event, User: d.User, Channel: d.Channel, Target: d.Target, Since: d.Since, Planned: time.Now(), Replays: n,
 	}
 }
 

@@ -20,6 +20,7 @@ const (
 	headerUser     = "Tocsin-User"
 	headerChannel  = "Tocsin-Channel"
 	headerTarget   = "Tocsin-Target"
+	headerSince    = "Tocsin-Down-Since"
 	headerPlanned  = "Tocsin-Planned"
 	headerDue      = "Tocsin-Due"
 	headerAttempts = "Tocsin-Attempts"
@@ -63,6 +64,7 @@ func encode(subject string, d schema.Delivery) *nats.Msg {
 	set(headerUser, d.User)
 	set(headerChannel, d.Channel)
 	set(headerTarget, d.Target)
+	moment(headerSince, d.Since)
 	moment(headerPlanned, d.Planned)
 	moment(headerDue, d.Due)
 	count(headerAttempts, d.Attempts)
@@ -91,6 +93,7 @@ func decode(header nats.Header, data []byte) (schema.Delivery, error) {
 		User:     r.text(headerUser),
 		Channel:  r.text(headerChannel),
 		Target:   r.text(headerTarget),
+		Since:    r.moment(headerSince),
 		Planned:  r.moment(headerPlanned),
 		Due:      r.moment(headerDue),
 		Attempts: r.count(headerAttempts),

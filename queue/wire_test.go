@@ -30,6 +30,9 @@ func TestDeliverySurvivesTheWire(t *testing.T) {
 		d.Attempts = rapid.IntRange(0, 100).Draw(t, "attempts")
 		d.Strikes = rapid.IntRange(0, 3).Draw(t, "strikes")
 		d.Hops = rapid.IntRange(0, 100).Draw(t, "hops")
+		if rapid.Bool().Draw(t, "ends an outage") {
+			d.Since = d.Event.Time.Add(-time.Duration(rapid.Int64Range(1, int64(72*time.Hour)).Draw(t, "outage")))
+		}
 		d.Replays = rapid.IntRange(0, 100).Draw(t, "replays")
 		if d.Attempts > 0 {
 			d.Due = d.Planned.Add(time.Duration(rapid.Int64Range(1, int64(72*time.Hour)).Draw(t, "wait")))

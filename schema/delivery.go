@@ -16,6 +16,7 @@ type Delivery struct {
 	Channel string // "email", "ios", "hipchat", "webhook"
 	Target  string // id of the device, room or endpoint within the user's channel
 
+	Since    time.Time // when the outage began that the event ends; zero if it ends none, or nobody remembers
 	Planned  time.Time // when the event was routed; the retry window counts from here
 	Attempts int       // attempts made so far that reached, or tried to reach, the far end
 	Due      time.Time // not before this; zero for the first attempt

@@ -17,6 +17,21 @@ const (
 // IsNotice reports whether events of this type are our own.
 func IsNotice(typeName string) bool { return typeName == ChannelFailing || typeName == ChannelOff }
 
+// ConfirmAddress is the type of the mail that asks the owner of an address
+// whether a user may have mails sent there. Like ChannelOff it is ours alone.
+const ConfirmAddress = "address.confirm"
+
+// AskToConfirm is the mail that asks it, and holds the link to say yes.
+func AskToConfirm(user, link string, now time.Time) Delivery {
+	return Delivery{
+		Event: Event{
+			ID: link, Source: "tocsin", Type: ConfirmAddress, Account: "tocsin", User: user,
+			Subject: "channel/" + NoticeChannel + "/main", Time: now, Link: link, Data: json.RawMessage(`{}`),
+		},
+		User: user, Channel: NoticeChannel, Target: "main", Planned: now,
+	}
+}
+
 // NoticeChannel is the channel by which our own notices go.
 const NoticeChannel = "email"
 

@@ -23,6 +23,11 @@ type claims interface {
 	MarkRouted(ctx context.Context, e schema.Event, sequence uint64) error
 }
 
+// outages remembers since when a resource is down.
+type outages interface {
+	NoteTurn(ctx context.Context, e schema.Event) (since time.Time, err error)
+}
+
 // members tells who is to be told of an account's events, in chunks.
 type members interface {
 	Recipients(ctx context.Context, account, onlyUser string) iter.Seq2[[]prefs.Recipient, error]
@@ -38,6 +43,7 @@ type publisher interface {
 type Router struct {
 	Parse      func(schema.Message) (schema.Event, error)
 	Claims     claims
+	Outages    outages // nil: nobody is told how long something was down
 	Members    members
 	Deliveries publisher
 	Offered    []string // channels of this installation
@@ -102,6 +108,10 @@ func (r *Router) fanOut(ctx context.Context, event schema.Event, sequence uint64
 		r.Log.Debug("event is a duplicate", zap.Uint64("sequence", sequence))
 		return nil
 	}
+	since, err := r.since(ctx, event)
+	if err != nil {
+		return err
+	}
 	planned, summary := time.Now(), channels.Line(event)
 	for recipients, err := range r.Members.Recipients(ctx, event.Account, event.User) {
 		if err != nil {
@@ -112,6 +122,9 @@ func (r *Router) fanOut(ctx context.Context, event schema.Event, sequence uint64
 			func(p schema.Plan) bool { return stored[p.User] })
 		for i := range plans {
 			plans[i].Sequence, plans[i].Summary = sequence, summary
+			for j := range plans[i].Deliveries {
+				plans[i].Deliveries[j].Since = since
+			}
 		}
 		if err := r.Deliveries.PublishPlans(ctx, plans); err != nil {
 			return err
@@ -121,6 +134,20 @@ func (r *Router) fanOut(ctx context.Context, event schema.Event, sequence uint64
 		}
 	}
 	return r.Claims.MarkRouted(ctx, event, sequence)
+}
+
+// since is when the outage began that the event ends. An event is not held up
+// because that cannot be known, unless Redis is to be waited for anyway.
+func (r *Router) since(ctx context.Context, event schema.Event) (time.Time, error) {
+	if r.Outages == nil {
+		return time.Time{}, nil
+	}
+	since, err := r.Outages.NoteTurn(ctx, event)
+	if err != nil && !prefs.Unavailable(err) && ctx.Err() == nil {
+		r.Log.Warn("nobody is told how long it was down", zap.String("type", event.Type), zap.Error(err))
+		return time.Time{}, nil
+	}
+	return since, err
 }
 
 // logUnreadable tells operators of damaged records, which routing passes over.

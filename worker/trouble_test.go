@@ -90,7 +90,7 @@ func TestRoutingGoesOnWhereAnOutageStoppedIt(t *testing.T) {
 	deliveries := &interrupted{Queue: f.queue, published: map[string]int{}}
 	router := worker.Router{
 		Parse:  func(schema.Message) (schema.Event, error) { return event, nil },
-		Claims: f.store, Members: f.store, Deliveries: deliveries, Offered: []string{hook.Channel}, Log: zap.NewNop(),
+		Claims: f.store, Outages: f.store, Members: f.store, Deliveries: deliveries, Offered: []string{hook.Channel}, Log: zap.NewNop(),
 	}
 	require.Equal(t, queue.Done(), router.Route(t.Context(), t.Context(), queue.PublishedEvent{Sequence: 1}))
 	require.Greater(t, deliveries.calls, 2, "the account is told in chunks, and the second was repeated")

@@ -140,7 +140,7 @@ func (f *fleet) run(log *zap.Logger, dl *worker.Deliverer) {
 	w := worker.Worker{
 		Queue: f.queue, RouteSlots: 8, Drain: 5 * time.Second,
 		Router: &worker.Router{
-			Parse: validator.Parse, Claims: f.store, Members: f.store, Deliveries: f.queue,
+			Parse: validator.Parse, Claims: f.store, Outages: f.store, Members: f.store, Deliveries: f.queue,
 			Offered: []string{"webhook"}, Log: log,
 		},
 		Deliverers: []*worker.Deliverer{dl},
@@ -455,4 +455,59 @@ func (f *fleet) quietFor(n int) {
 	for range n {
 		require.Equal(f.t, "the-last-one", f.next().Event.ID)
 	}
+}
+
+func TestTheEndOfAnOutageSaysWhenItBegan(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t, quick())
+	began := time.Now().Add(-2 * time.Hour).UTC().Truncate(time.Millisecond)
+	server := func(kind string, at time.Time) func(*schema.Event) {
+		return func(e *schema.Event) {
+			sample, err := schema.Sample(kind)
+			require.NoError(t, err)
+			e.Type, e.Data, e.Subject, e.Time = kind, sample.Data, "server/web-1", at
+		}
+	}
+	f.publish("stopped", server("server.stopped", began))
+	require.Zero(t, f.next().Since)
+	f.publish("stopped-still", server("server.stopped", began.Add(time.Hour)))
+	require.Zero(t, f.next().Since)
+	f.far.answers(func(_ context.Context, d schema.Delivery, _ channels.Target) error {
+		if d.Attempts == 0 {
+			return errors.New("not now")
+		}
+		return nil
+	})
+	f.publish("back", server("server.backon", began.Add(2*time.Hour)))
+	for attempt := range 2 {
+		require.Equal(t, began, f.next().Since, "attempt %d", attempt)
+	}
+	f.far.answers(accepts)
+	f.publish("back-again", server("server.backon", began.Add(3*time.Hour)))
+	require.Zero(t, f.next().Since, "nothing began it")
+	f.quiet()
+}
+
+func TestADamagedMemoryOfOutagesHoldsUpNobody(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t, quick())
+	server := func(kind string) func(*schema.Event) {
+		return func(e *schema.Event) {
+			sample, err := schema.Sample(kind)
+			require.NoError(t, err)
+			e.Type, e.Data, e.Subject = kind, sample.Data, "server/web-1"
+		}
+	}
+	f.publish("stopped", server("server.stopped"))
+	f.next()
+	client, err := prefs.Open(f.redis.URL())
+	require.NoError(t, err)
+	defer closeClient(t, client)
+	found, err := client.Keys(t.Context(), "tocsin:outage:*").Result()
+	require.NoError(t, err)
+	require.Len(t, found, 1)
+	require.NoError(t, client.Set(t.Context(), found[0], "of another kind", 0).Err())
+	f.publish("back", server("server.backon"))
+	require.Zero(t, f.next().Since)
+	f.quiet()
 }

@@ -25,13 +25,6 @@ func (s Subject) describesItself(t *testing.T) {
 	if !s.Spec.Many {
 		require.Equal(t, channels.MainTarget, s.Target.ID)
 	}
-	names := map[string]bool{}
-	for _, f := range s.Spec.Fields {
-		require.NotEmpty(t, f.Name)
-		require.NotEmpty(t, f.Label)
-		names[f.Name] = true
-	}
-	require.Len(t, names, len(s.Spec.Fields), "each field has a name of its own")
 	require.NoError(t, s.Spec.Check(s.Target.Settings), "the target's own settings pass")
 }
 

@@ -27,6 +27,7 @@ func Run(t *testing.T, s Subject) {
 	require.NotContains(t, s.Secrets, "", "Subject.Secrets")
 
 	t.Run("describes itself", s.describesItself)
+	t.Run("describes its settings form", s.describesForm)
 	t.Run("delivers once for each Send", s.deliversOnce)
 	t.Run("a refusal that may pass is temporary", s.temporary)
 	t.Run("a refusal for good is permanent", s.permanent)

@@ -209,3 +209,16 @@ func TestHTMLEscapes(t *testing.T) {
 	require.NotContains(t, got.HTML, "<b>")
 	require.Contains(t, got.Text, `Job <script>alert(1)</script> ü & "quotes" failed`)
 }
+
+func TestBackOnSaysHowLongItWasDown(t *testing.T) {
+	t.Parallel()
+	d := delivery("server.backon", "1")
+	d.Since = d.Event.Time.Add(-134 * time.Minute)
+	p := newPage(d, channels.Person{})
+	require.True(t, strings.HasPrefix(p.Summary, "Down for 2 h 14 min · "), p.Summary)
+	var text, html strings.Builder
+	require.NoError(t, textTemplate.Execute(&text, p))
+	require.NoError(t, htmlTemplate.Execute(&html, p))
+	require.Contains(t, text.String(), "\nDown for 2 h 14 min\n")
+	require.Contains(t, html.String(), `<th scope="row">Down for</th><td>2 h 14 min</td>`)
+}

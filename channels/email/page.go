@@ -21,13 +21,14 @@ type page struct {
 	Type    string // name of the event type
 	Meaning string // of the event type, as the settings page words it
 	Chosen  bool   // the person may stop mails of this type
+	Asks    bool   // it asks the owner of the address, who may know nothing of us
 	Stop    string // where to; empty: in the settings only
 }
 
-type fact struct{ Label, Value string }
+type fact struct{ Label, Value, Line string }
 
 func newPage(d schema.Delivery, person channels.Person) page {
-	notice := channels.Describe(d.Event)
+	notice := channels.DescribeDelivery(d)
 	kind, _ := schema.TypeNamed(d.Event.Type)
 	typeName := singleLine(d.Event.Type)
 	p := page{
@@ -39,14 +40,22 @@ func newPage(d schema.Delivery, person channels.Person) page {
 		Meaning: cmp.Or(kind.Meaning, typeName),
 		Chosen:  !schema.IsNotice(d.Event.Type),
 	}
+	if d.Event.Type == schema.ConfirmAddress {
+		p.Asks, p.Chosen, p.Open = true, false, "Confirm this address"
+	}
 	if notice.Stack != "" && !strings.Contains(notice.Title, notice.Stack) {
 		p.Subject += " (" + notice.Stack + ")"
 	}
 	place := placeOf(person)
 	var summary []string
 	for _, f := range notice.Facts {
-		p.Facts = append(p.Facts, fact{f.Label, f.In(place)})
-		summary = append(summary, f.In(place))
+		shown := fact{f.Label, f.In(place), f.Line(place)}
+		p.Facts = append(p.Facts, shown)
+		if f.ReadsOn() {
+			summary = append(summary, shown.Line)
+		} else {
+			summary = append(summary, shown.Value)
+		}
 	}
 	p.Summary = strings.Join(summary, " · ")
 	return p

@@ -8,11 +8,16 @@ import (
 
 var addressPattern = regexp.MustCompile(`[^\s<>]*(@|%40|[+=]40)[^\s<>]*`)
 
+// linkPattern finds what filters like to quote of a mail: its links, of which
+// one lets whoever has it stop mails.
+var linkPattern = regexp.MustCompile(`(?i)(https?:|www\.)[^\s<>"]+|[A-Za-z0-9_.=-]{40,}`)
+
 const longestReply = 200
 
-// redacted is an error of this text in one line and without addresses: servers
-// like to repeat them, whole or only the part before the @.
+// redacted is an error of this text in one line and without addresses and links:
+// servers like to repeat them, addresses whole or only the part before the @.
 func redacted(text, address string) error {
+	text = linkPattern.ReplaceAllString(text, "[link]")
 	text = addressPattern.ReplaceAllString(text, "[address]")
 	if local, _, found := strings.Cut(address, "@"); found {
 		text = regexp.MustCompile(`(?i)(^|\W)`+regexp.QuoteMeta(local)+`(\W|$)`).ReplaceAllString(text, "${1}[address]${2}")

@@ -3,6 +3,7 @@ package hipchat
 import (
 	"html"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"tocsin/channels"
@@ -39,7 +40,7 @@ func notice(n channels.Notice, longest int) string {
 	text := "<b>" + clip(n.Title, longest/4) + "</b>"
 	link := linkTo(n.Link, longest/2)
 	for _, fact := range n.Facts {
-		line := "<br/>" + html.EscapeString(fact.Label) + ": " + html.EscapeString(fact.Value)
+		line := "<br/>" + html.EscapeString(fact.Line(time.UTC))
 		if len(text)+len(line)+len(link) <= longest {
 			text += line
 		}

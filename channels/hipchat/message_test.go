@@ -111,3 +111,12 @@ func TestCard(t *testing.T) {
 	require.Equal(t, []string{"lozenge-current", "lozenge-success", "lozenge-error"},
 		[]string{lozenge(schema.Neutral), lozenge(schema.Good), lozenge(schema.Bad)})
 }
+
+func TestBackOnSaysHowLongItWasDown(t *testing.T) {
+	t.Parallel()
+	now := time.Unix(1640995200, 0)
+	d := schema.Delivery{Event: schema.Event{Type: "server.backon", ResourceName: "web-1", Time: now}, Since: now.Add(-134 * time.Minute)}
+	p := newPosting(d, nil)
+	require.Contains(t, p.Message, "<b>Server web-1 is back</b><br/>Down for 2 h 14 min<br/>")
+	require.Equal(t, attribute{"Down for", attributeValue{Label: "2 h 14 min"}}, p.Card.Attributes[0])
+}

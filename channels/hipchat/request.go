@@ -27,7 +27,7 @@ type posting struct {
 // newPosting has no card if it mentions others: clients would show the card and
 // not the message.
 func newPosting(d schema.Delivery, also []channels.Brief) posting {
-	n := channels.Describe(d.Event)
+	n := channels.DescribeDelivery(d)
 	outcome := worst(n.Outcome, also)
 	p := posting{sender, message(n, also), "html", color(outcome), notifies(outcome), nil}
 	if len(also) == 0 {

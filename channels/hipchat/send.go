@@ -80,8 +80,9 @@ func observe(ctx context.Context, s Settings, resp *http.Response, reply []byte)
 	if exchange == nil {
 		return
 	}
-	said := strings.ReplaceAll(string(reply), s.Token, "…")
 	exchange.Status = strconv.Itoa(resp.StatusCode)
 	exchange.Header = resp.Header
-	exchange.Excerpt = strings.ToValidUTF8(said[:min(len(said), channels.ExcerptBytes)], "")
+	exchange.Excerpt = strings.ToValidUTF8(string(reply), "")
+	exchange.Hide(s.Token)
+	exchange.Excerpt = channels.Excerpt(exchange.Excerpt)
 }

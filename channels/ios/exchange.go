@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"path"
 	"strings"
 
 	"tocsin/channels"
@@ -28,7 +29,7 @@ func (p *pool) RoundTrip(r *http.Request) (*http.Response, error) {
 		p.mu.Unlock()
 	}
 	if exchange := channels.Observed(r.Context()); exchange != nil {
-		note(exchange, answer, body)
+		note(exchange, answer, body, path.Base(r.URL.Path), r.Header.Get("authorization"))
 	}
 	return answer, nil
 }
@@ -74,8 +75,9 @@ func (p *pool) explain(ctx context.Context, c *conn, cause error) error {
 	return failureOfStream(ctx, goneAway, cause)
 }
 
-// note keeps Apple's answer for who tests the channel.
-func note(exchange *channels.Exchange, answer *http.Response, body []byte) {
+// note keeps Apple's answer for who tests the channel, without what must not be
+// shown, should something that is not Apple have repeated it.
+func note(exchange *channels.Exchange, answer *http.Response, body []byte, secrets ...string) {
 	exchange.Status = fmt.Sprint(answer.StatusCode)
 	exchange.Header = map[string][]string{}
 	for _, name := range []string{"apns-id", "apns-unique-id"} {
@@ -83,6 +85,7 @@ func note(exchange *channels.Exchange, answer *http.Response, body []byte) {
 			exchange.Header[name] = []string{value}
 		}
 	}
-	body = body[:min(len(body), channels.ExcerptBytes)]
 	exchange.Excerpt = strings.ToValidUTF8(string(body), "")
+	exchange.Hide(secrets...)
+	exchange.Excerpt = channels.Excerpt(exchange.Excerpt)
 }

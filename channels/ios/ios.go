@@ -24,9 +24,12 @@ func Spec() channels.Spec {
 		Name:  "ios",
 		Label: "iOS push",
 		Fields: []channels.Field{
-			{Name: "token", Label: "Device token", Help: "Hexadecimal, as the app gets it from iOS; spaces and angle brackets do no harm.", Secret: true},
-			{Name: "environment", Label: "Environment", Help: "production for the App Store and TestFlight, sandbox for builds from Xcode. Empty: production."},
-			{Name: "name", Label: "Name", Help: "To tell your devices apart."},
+			{Name: "token", Label: "Device token", Kind: channels.Text, Required: true, Secret: true,
+				Help: "Hexadecimal, as the app gets it from iOS; spaces and angle brackets do no harm."},
+			{Name: "environment", Label: "Environment", Kind: channels.Select, Advanced: true,
+				Options: []channels.Option{{Value: production, Label: "Production"}, {Value: sandbox, Label: "Sandbox"}},
+				Help:    "Production for the App Store and TestFlight, sandbox for builds from Xcode."},
+			{Name: "name", Label: "Name", Kind: channels.Text, Placeholder: "Ada's iPhone", Help: "To tell your devices apart."},
 		},
 		Many:        true,
 		Check:       check,
@@ -62,7 +65,7 @@ func (c *channel) Send(ctx context.Context, d schema.Delivery, to channels.Targe
 	push := c.notification(d, device)
 	answer, failure := server.push(ctx, push)
 	if failure != nil && answer.Reason == reasonTooLarge {
-		push.Payload = render(d.Event, shorterPayload)
+		push.Payload = render(d, shorterPayload)
 		answer, failure = server.push(ctx, push)
 	}
 	if failure == nil {

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"sort"
 	"strings"
+	"time"
 	"unicode"
 	"unicode/utf8"
 
@@ -66,14 +67,14 @@ func (c *channel) notification(d schema.Delivery, to device) *apns2.Notification
 		Expiration:  d.Event.Time.Add(window),
 		Priority:    apns2.PriorityHigh,
 		PushType:    apns2.PushTypeAlert,
-		Payload:     render(d.Event, longestPayload),
+		Payload:     render(d, longestPayload),
 	}
 }
 
 // render writes the payload in at most this many bytes. It shows no badge:
 // nobody counts what has been read.
-func render(e schema.Event, longest int) []byte {
-	return newPayload(e, channels.Describe(e)).encode(longest)
+func render(d schema.Delivery, longest int) []byte {
+	return newPayload(d.Event, channels.DescribeDelivery(d)).encode(longest)
 }
 
 func newPayload(e schema.Event, notice channels.Notice) *payload {
@@ -102,7 +103,7 @@ func describe(e schema.Event, notice channels.Notice) string {
 	var lines []string
 	for _, fact := range notice.Facts {
 		if fact.Time.IsZero() && fact.Label != "Stack" && !strings.Contains(notice.Title, fact.Value) {
-			lines = append(lines, fact.Label+": "+fact.Value)
+			lines = append(lines, fact.Line(time.UTC))
 		}
 	}
 	if len(lines) == 0 {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 	"unicode/utf8"
 
 	"github.com/stretchr/testify/require"
@@ -23,7 +24,7 @@ func TestLevelAndSoundByType(t *testing.T) {
 	}
 	require.Len(t, schema.Types(), len(want))
 	for _, kind := range schema.Types() {
-		encoded := render(delivery(kind.Name, "1").Event, longestPayload)
+		encoded := render(delivery(kind.Name, "1"), longestPayload)
 		var p payload
 		require.NoError(t, json.Unmarshal(encoded, &p))
 		require.Equal(t, want[kind.Name], [2]string{p.APS.InterruptionLevel, p.APS.Sound}, kind.Name)
@@ -84,7 +85,7 @@ func TestPayloadFits(t *testing.T) {
 }
 
 func checkPayload(t require.TestingT, e schema.Event, longest int) {
-	encoded := render(e, longest)
+	encoded := render(schema.Delivery{Event: e}, longest)
 	require.LessOrEqual(t, len(encoded), longest)
 	require.True(t, utf8.Valid(encoded))
 	var p payload
@@ -132,4 +133,14 @@ func FuzzRender(f *testing.F) {
 		checkPayload(t, e, longestPayload)
 		checkPayload(t, e, shorterPayload)
 	})
+}
+
+func TestBackOnSaysHowLongItWasDown(t *testing.T) {
+	t.Parallel()
+	d := delivery("server.backon", "1")
+	d.Since = d.Event.Time.Add(-134 * time.Minute)
+	var p payload
+	require.NoError(t, json.Unmarshal(render(d, longestPayload), &p))
+	require.Equal(t, "Server web-1 is back", p.APS.Alert.Title)
+	require.Equal(t, "Down for 2 h 14 min\nRegion: eu-1", p.APS.Alert.Body)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"net/http"
+	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -37,7 +38,8 @@ func (a *Answer) Failure(who string) *channels.Failure {
 
 // answerOf ends the exchange. cancel is that of the request: it cuts off a
 // body that does not end.
-func answerOf(ctx context.Context, resp *http.Response, keep int, cancel context.CancelFunc) *Answer {
+func answerOf(ctx context.Context, resp *http.Response, r Request, cancel context.CancelFunc) *Answer {
+	keep := r.Keep
 	defer resp.Body.Close()
 	exchange := channels.Observed(ctx)
 	if exchange != nil {
@@ -51,7 +53,8 @@ func answerOf(ctx context.Context, resp *http.Response, keep int, cancel context
 	if exchange != nil {
 		exchange.Status = strconv.Itoa(a.Status)
 		exchange.Header = shown(a.Header)
-		exchange.Excerpt = Excerpt(a.Body)
+		exchange.Excerpt = channels.Excerpt(string(a.Body))
+		exchange.Hide(append(secretParts(r.URL), r.Secrets...)...)
 	}
 	return a
 }
@@ -77,8 +80,17 @@ func shown(h http.Header) http.Header {
 	return h
 }
 
-// Excerpt is the beginning of a text for an Exchange: at most
-// channels.ExcerptBytes of it, without what is not UTF-8.
-func Excerpt(text []byte) string {
-	return strings.ToValidUTF8(string(text[:min(len(text), channels.ExcerptBytes)]), "")
+// secretParts are what makes a URL a credential: its path and query, and the
+// longer parts of them by themselves.
+func secretParts(u *url.URL) []string {
+	parts := []string{u.RequestURI()}
+	for _, part := range strings.FieldsFunc(u.RequestURI(), func(r rune) bool { return strings.ContainsRune("/?&=", r) }) {
+		if len(part) >= secretPart {
+			parts = append(parts, part)
+		}
+	}
+	return parts
 }
+
+// secretPart is longer than the words of ordinary paths.
+const secretPart = 16

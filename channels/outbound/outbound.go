@@ -64,6 +64,7 @@ type Request struct {
 	Timeout  time.Duration // of the whole exchange, at most LongestTimeout
 	Identity Identity      // shown to the endpoint; zero: none
 	Keep     int           // how many bytes of the answer's body are wanted
+	Secrets  []string      // not shown to who watches, should the endpoint repeat them; the URL's never are
 }
 
 // Post makes one attempt and returns whatever answer came. Errors are
@@ -87,7 +88,7 @@ func (c *Client) Post(ctx context.Context, r Request) (*Answer, error) {
 	if err != nil {
 		return nil, httpfail.NoAnswer(ctx, err, r.Timeout)
 	}
-	return answerOf(ctx, resp, r.Keep, cancel), nil
+	return answerOf(ctx, resp, r, cancel), nil
 }
 
 func (c *Client) transportFor(id Identity) (transport *http.Transport, release func(), err error) {

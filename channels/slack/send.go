@@ -32,7 +32,7 @@ func (c *channel) Send(ctx context.Context, d schema.Delivery, to channels.Targe
 	if err != nil {
 		return &channels.Failure{Kind: channels.Permanent, Err: err}
 	}
-	body, err := json.Marshal(render(channels.Describe(d.Event)))
+	body, err := json.Marshal(render(channels.DescribeDelivery(d)))
 	if err != nil {
 		return &channels.Failure{Kind: channels.Permanent, Err: fmt.Errorf("encode chat message: %w", err)}
 	}

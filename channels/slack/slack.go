@@ -30,7 +30,7 @@ func Spec() channels.Spec {
 		Name:  "slack",
 		Label: "Slack",
 		Fields: []channels.Field{
-			{Name: "url", Label: "Webhook URL", Secret: true,
+			{Name: "url", Label: "Webhook URL", Kind: channels.URL, Required: true, Secret: true, Placeholder: "https://hooks.slack.com/services/…",
 				Help: "Of an incoming webhook in Slack or Mattermost, or of a Discord webhook with /slack added at its end."},
 		},
 		Check:       check,

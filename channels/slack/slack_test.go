@@ -175,3 +175,13 @@ func FuzzRetryAfter(f *testing.F) {
 		require.Zero(t, wait%time.Second)
 	})
 }
+
+func TestBackOnSaysHowLongItWasDown(t *testing.T) {
+	t.Parallel()
+	server, log := newSlack(t)
+	d := delivery("server.backon", "web-1")
+	d.Since = d.Event.Time.Add(-134 * time.Minute)
+	require.NoError(t, local().Send(t.Context(), d, target(t, server.URL()+farend.SlackHook)))
+	received, _ := log.Since(0)
+	require.Contains(t, received[0].Text, "Down for: 2 h 14 min\n")
+}

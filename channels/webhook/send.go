@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"strconv"
 	"strings"
 	"time"
 
@@ -46,11 +47,14 @@ func (c *channel) request(ctx context.Context, d schema.Delivery, to channels.Ta
 		return outbound.Request{}, err
 	}
 	if exchange := channels.Observed(ctx); exchange != nil {
-		exchange.Signed = outbound.Excerpt(m.signed)
+		exchange.Signed = channels.Excerpt(string(m.signed))
 	}
 	header := end.headers.all()
 	header["Content-Type"] = contentType
 	header["User-Agent"] = c.userAgent
+	if d.Replays > 0 {
+		header["Tocsin-Replay"] = []string{strconv.Itoa(d.Replays)}
+	}
 	m.setSignature(header, end.signers)
 	return outbound.Request{
 		URL:      end.url,
@@ -58,6 +62,7 @@ func (c *channel) request(ctx context.Context, d schema.Delivery, to channels.Ta
 		Body:     m.body,
 		Timeout:  end.timeout(c.timeout),
 		Identity: end.identity,
+		Secrets:  end.secrets,
 	}, nil
 }
 

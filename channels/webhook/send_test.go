@@ -65,6 +65,19 @@ func TestRequestOnTheWire(t *testing.T) {
 	require.Contains(t, received[0].Raw, "POST /hook?q=1 HTTP/1.1\r\n")
 	require.Contains(t, received[0].Raw, "Content-Type: application/json\r\n")
 	require.Regexp(t, `User-Agent: Tocsin/\S+\r\n`, received[0].Raw)
+	require.NotContains(t, received[0].Raw, "Tocsin-Replay")
+}
+
+func TestReceiverIsToldOfAReplay(t *testing.T) {
+	t.Parallel()
+	hook, log := newHook(t)
+	d := delivery()
+	d.Replays = 2
+	require.NoError(t, local(15*time.Second).Send(t.Context(), d, target(t, hook.URL())))
+	received, _ := log.Since(0)
+	require.Len(t, received, 1)
+	require.Contains(t, received[0].Raw, "Tocsin-Replay: 2\r\n")
+	require.Equal(t, delivery().ID(), received[0].Delivery)
 }
 
 func TestBothSecretsSignDuringRotation(t *testing.T) {
@@ -254,4 +267,17 @@ func TestTrialShowsWhatWasSigned(t *testing.T) {
 	trial = channels.Try(t.Context(), local(15*time.Second), long, target(t, hook.URL()+"/hook"))
 	require.LessOrEqual(t, len(trial.Signed), channels.ExcerptBytes)
 	require.True(t, utf8.ValidString(trial.Signed))
+}
+
+// What the fleet knows beside the event is for people: the body stays the data.
+func TestBodyHoldsNothingOfTheOutage(t *testing.T) {
+	t.Parallel()
+	d := delivery()
+	d.Event.Type = "server.backon"
+	plain, err := newMessage(d, d.Event.Time)
+	require.NoError(t, err)
+	d.Since = d.Event.Time.Add(-time.Hour)
+	known, err := newMessage(d, d.Event.Time)
+	require.NoError(t, err)
+	require.Equal(t, plain, known)
 }

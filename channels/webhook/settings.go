@@ -3,7 +3,9 @@ package webhook
 import (
 	"encoding/json"
 	"errors"
+	"maps"
 	"net/url"
+	"slices"
 	"time"
 
 	"tocsin/channels/outbound"
@@ -35,6 +37,7 @@ type endpoint struct {
 	limit    time.Duration // 0: none of its own
 	identity outbound.Identity
 	signers  []signer
+	secrets  []string // values of headers
 }
 
 func (e endpoint) timeout(installations time.Duration) time.Duration {
@@ -85,6 +88,7 @@ func (s Settings) endpoint(now time.Time) (endpoint, error) {
 	if e.identity != (outbound.Identity{}) && e.url.Scheme != "https" {
 		return endpoint{}, errors.New("a client certificate needs a URL that begins with https://")
 	}
+	e.secrets = slices.Collect(maps.Values(s.Headers))
 	e.signers, err = s.signers(now)
 	return e, err
 }

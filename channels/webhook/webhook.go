@@ -39,16 +39,20 @@ func Spec() channels.Spec {
 
 func fields() []channels.Field {
 	return []channels.Field{
-		{Name: "url", Label: "URL", Help: "Events are sent here by POST, as JSON. https:// or http://, without user name and fragment."},
-		{Name: "secret", Label: "Signing secret", Secret: true,
-			Help: "Made for you. Verify the v1 signature in the webhook-signature header with it (Standard Webhooks)."},
-		{Name: "signing_key", Label: "Signing key", Secret: true,
-			Help: "Optional: whsk_ and a private Ed25519 key in base64, for receivers that verify v1a signatures with its public half instead of sharing a secret."},
-		{Name: "headers", Label: "Headers", Secret: true,
-			Help: "Optional: headers to send with each request, such as Authorization; one 'Name: value' a line, at most 20."},
-		{Name: "timeout", Label: "Timeout", Help: "Optional: how long to wait for an answer, from 1s to 30s."},
-		{Name: "client_cert", Label: "Client certificate", Help: "Optional, for mutual TLS: the certificate to show, and its chain, as PEM."},
-		{Name: "client_key", Label: "Key of the client certificate", Secret: true, Help: "Its private key, as PEM without a passphrase."},
+		{Name: "url", Label: "URL", Kind: channels.URL, Required: true, Placeholder: "https://example.com/hooks/tocsin",
+			Help: "Events are sent here by POST, as JSON. https:// or http://, without user name and fragment."},
+		{Name: "secret", Label: "Signing secret", Kind: channels.Text, Required: true, Secret: true, Renew: Rotate, Placeholder: "whsec_…",
+			Help: "Made for you. Verify the v1 signature in the webhook-signature header with it (Standard Webhooks). Once renewed, the previous one signs too for 24 hours."},
+		{Name: "signing_key", Label: "Signing key", Kind: channels.Text, Secret: true, Advanced: true, Renew: RotateSigningKey, Placeholder: "whsk_…",
+			Help: "For receivers that verify v1a signatures with a public key instead of sharing a secret: whsk_ and a private Ed25519 key in base64. If it is made for you, you are shown the public half."},
+		{Name: "headers", Label: "Headers", Kind: channels.Lines, Secret: true, Advanced: true, Placeholder: "Authorization: Bearer …",
+			Help: "Sent with each request, such as Authorization; one 'Name: value' a line, at most 20."},
+		{Name: "timeout", Label: "Timeout", Kind: channels.Text, Advanced: true, Placeholder: "15s",
+			Help: "How long to wait for an answer, from 1s to 30s."},
+		{Name: "client_cert", Label: "Client certificate", Kind: channels.Lines, Advanced: true, Placeholder: "-----BEGIN CERTIFICATE-----",
+			Help: "For mutual TLS: the certificate to show, and its chain, as PEM."},
+		{Name: "client_key", Label: "Key of the client certificate", Kind: channels.Lines, Secret: true, Advanced: true, Placeholder: "-----BEGIN PRIVATE KEY-----",
+			Help: "Its private key, as PEM without a passphrase."},
 	}
 }
 

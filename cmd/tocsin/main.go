@@ -48,6 +48,7 @@ type cli struct {
 	Seed    seedCmd    `cmd:"" help:"Save users, their channels and preferences, and accounts from a JSON file."`
 	Setup   setupCmd   `cmd:"" help:"Create the streams, and add to older ones what this version needs."`
 	Doctor  doctorCmd  `cmd:"" help:"Check configuration and every dependency, and say what to do."`
+	Bench   benchCmd   `cmd:"" help:"Measure speed, cost and isolation, and count what arrives."`
 
 	Completion completionCmd `cmd:"" help:"Print what makes the shell complete commands, flags, event types and channels."`
 	Complete   completeCmd   `cmd:"" hidden:""`

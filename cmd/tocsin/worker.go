@@ -30,6 +30,7 @@ type workerCmd struct {
 	PerEndpoint int            `name:"endpoint-concurrency" env:"TOCSIN_ENDPOINT_CONCURRENCY" default:"8" placeholder:"N" help:"Attempts at a time to one user's webhook or room (${default}), and sixteen times as many to one host, so that one that hangs holds up no others."`
 	Drain       time.Duration  `name:"drain-timeout" env:"TOCSIN_DRAIN_TIMEOUT" default:"30s" help:"How long what is in hand may take after SIGTERM (${default})."`
 	HealthAddr  string         `name:"metrics-addr" env:"TOCSIN_METRICS_ADDR" default:"127.0.0.1:9090" placeholder:"ADDR" help:"Where /healthz and /readyz answer (${default}); 'off' for nowhere."`
+	CPUProfile  string         `name:"cpu-profile" type:"path" placeholder:"FILE" help:"Write a profile of what this process computes, from start to stop, for 'go tool pprof'."`
 }
 
 // routing is the name by which --channels and --concurrency speak of the router.
@@ -38,6 +39,11 @@ const routing = "route"
 const defaultRouteSlots = 64
 
 func (c *workerCmd) Run(ctx context.Context, std stdio) error {
+	stopProfile, err := profile(c.CPUProfile)
+	if err != nil {
+		return err
+	}
+	defer stopProfile()
 	log := c.Log.logger(std.err)
 	store, client, err := c.Prefs.open()
 	if err != nil {
@@ -149,7 +155,7 @@ func newRouter(store *prefs.Store, q *queue.Queue, offered []string, log *zap.Lo
 		return nil, fmt.Errorf("compile the event schemas: %w", err)
 	}
 	return &worker.Router{
-		Parse: validator.Parse, Claims: store, Members: store, Deliveries: q, Offered: offered, Log: log,
+		Parse: validator.Parse, Claims: store, Outages: store, Members: store, Deliveries: q, Offered: offered, Log: log,
 	}, nil
 }
 
