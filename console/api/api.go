@@ -23,6 +23,7 @@ import (
 	"tocsin/console/targets"
 	"tocsin/prefs"
 	"tocsin/queue"
+	"tocsin/replay"
 	"tocsin/schema"
 )
 
@@ -37,6 +38,8 @@ type Options struct {
 	Channels *targets.Channels
 	Ledger   records
 	Links    *links.Links // nil: no settings links are made
+	Dead     deadLetters
+	Replays  *replay.Replays
 	Keys     Keys
 	Rate     int // requests a second that one key may make; 0: as many as it likes
 
@@ -64,6 +67,8 @@ func New(o Options) *API {
 	a.registerTrials()
 	a.registerDeliveries()
 	a.registerSettingsLinks()
+	a.registerDead()
+	a.registerReplays()
 	return a
 }
 
@@ -122,6 +127,7 @@ type operation struct {
 	id, method, path, summary, more string
 	tag                             string
 	body                            *huma.RequestBody
+	status                          int   // of success; 0: 200, or 204 where there is no body
 	errors                          []int // beyond answers
 }
 
@@ -129,7 +135,7 @@ type operation struct {
 func register[I, O any](a *API, o operation, handle func(context.Context, *I) (*O, error)) {
 	huma.Register(a.huma, huma.Operation{
 		OperationID: o.id, Method: o.method, Path: o.path, Summary: o.summary, Description: o.more, Tags: []string{o.tag},
-		RequestBody: o.body, MaxBodyBytes: longestBody + 1, Errors: append(o.errors, answers...),
+		RequestBody: o.body, DefaultStatus: o.status, MaxBodyBytes: longestBody + 1, Errors: append(o.errors, answers...),
 	}, func(ctx context.Context, in *I) (*O, error) {
 		out, err := handle(ctx, in)
 		if err != nil {
