@@ -68,7 +68,7 @@ type fleet struct {
 	far   *far
 
 	client redis.UniversalClient
-	stop  func()
+	stop   func()
 }
 
 func quick() worker.Policy {
