@@ -127,15 +127,17 @@ type operation struct {
 	id, method, path, summary, more string
 	tag                             string
 	body                            *huma.RequestBody
-	status                          int   // of success; 0: 200, or 204 where there is no body
-	errors                          []int // beyond answers
+	errors                          []int                     // beyond answers
+	status                          int                       // of success; 0: 200, or 204 without a body
+	also                            map[string]*huma.Response // other successes, by status
 }
 
 // register makes a call known, and turns what goes wrong in it into a problem.
 func register[I, O any](a *API, o operation, handle func(context.Context, *I) (*O, error)) {
 	huma.Register(a.huma, huma.Operation{
 		OperationID: o.id, Method: o.method, Path: o.path, Summary: o.summary, Description: o.more, Tags: []string{o.tag},
-		RequestBody: o.body, DefaultStatus: o.status, MaxBodyBytes: longestBody + 1, Errors: append(o.errors, answers...),
+		RequestBody: o.body, MaxBodyBytes: longestBody + 1, Errors: append(o.errors, answers...),
+		DefaultStatus: o.status, Responses: o.also,
 	}, func(ctx context.Context, in *I) (*O, error) {
 		out, err := handle(ctx, in)
 		if err != nil {
