@@ -276,3 +276,5 @@ func (j *jar) Cookies(u *url.URL) []*http.Cookie {
 	}
 	return sent
 }
+
+func (i *installation) now() time.Time { return time.Now().Add(time.Second) }
