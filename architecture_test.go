@@ -31,6 +31,7 @@ var mayImport = map[string][]string{
 	"console/links":        {"linkkey"},
 	"console/targets":      {"schema", "prefs", "channels"},
 	"console/api":          {"schema", "prefs", "channels", "queue", "ledger", "console/links", "console/targets"},
+	"console/pages":        {"schema", "prefs", "channels", "queue", "ledger", "console/links", "console/targets"},
 	"worker":               {"schema", "queue", "prefs", "pace", "breaker", "channels"},
 	"replay":               {"schema", "queue"},
 	"farend":               {},
