@@ -384,5 +384,5 @@ func TestNoCredentialIsToldOrLogged(t *testing.T) {
 		require.NotContains(t, answers.String(), canary)
 		require.NotContains(t, f.logged.String(), canary)
 	}
-	require.Contains(t, answers.String(), "you sent Bearer …")
+	require.Contains(t, answers.String(), "you sent …")
 }

@@ -11,6 +11,9 @@ import (
 // Keys are those that open the API.
 type Keys struct{ digests [][sha256.Size]byte }
 
+// None reports whether nothing opens the API.
+func (k Keys) None() bool { return len(k.digests) == 0 }
+
 // shortestKey is what openssl rand -base64 16 makes, less its padding.
 const shortestKey = 22
 

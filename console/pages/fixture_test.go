@@ -49,6 +49,7 @@ type installation struct {
 	store *prefs.Store
 	queue *queue.Queue
 	links *links.Links
+	mux   *http.ServeMux
 
 	received *farend.Log
 	hook     *farend.Hook
@@ -79,7 +80,7 @@ func install(t testing.TB, with publicly) *installation {
 	mux := http.NewServeMux()
 	server := httptest.NewServer(mux)
 	t.Cleanup(server.Close)
-	i.url = server.URL
+	i.url, i.mux = server.URL, mux
 	if with.base == "" {
 		with.base = server.URL
 	}
@@ -142,12 +143,12 @@ func (i *installation) work(offered []targets.Offered, pacer *pace.Pacer) {
 	require.NoError(i.t, err)
 	w := worker.Worker{Queue: i.queue, RouteSlots: 4, Drain: 5 * time.Second, Router: &worker.Router{
 		Parse: validator.Parse, Claims: i.store, Members: i.store, Deliveries: i.queue,
-		Offered: []string{"email", "ios", "hipchat", "webhook"}, Log: zap.NewNop(),
+		Offered: []string{"email", "ios", "hipchat", "webhook"}, Log: zaptest.NewLogger(i.t),
 	}}
 	for _, o := range offered {
 		if o.Channel != nil {
 			w.Deliverers = append(w.Deliverers, &worker.Deliverer{
-				Channel: o.Channel, Spec: o.Spec, Targets: i.store, Pacer: pacer, Notices: i.queue, Slots: 4, Log: zap.NewNop(),
+				Channel: o.Channel, Spec: o.Spec, Targets: i.store, Pacer: pacer, Notices: i.queue, Slots: 4, Log: zaptest.NewLogger(i.t),
 				Policy: worker.Policy{Initial: time.Hour, Multiplier: 3, Max: time.Hour, Window: 72 * time.Hour},
 			})
 		}
@@ -276,3 +277,5 @@ func (j *jar) Cookies(u *url.URL) []*http.Cookie {
 	}
 	return sent
 }
+
+func (i *installation) now() time.Time { return time.Now().Add(time.Second) }

@@ -29,8 +29,6 @@ func sayHealth(h targets.Health, l layout) healthView {
 		return healthView{"Switched off", "bad", "On " + since + ": " + sentenceOr(h.Reason, "it was gone.") + " Save the settings to switch it on again." + last}
 	case targets.Unreadable:
 		return healthView{"Unreadable", "bad", sentence(h.Reason)}
-	case targets.Unknown:
-		return healthView{"Set up", "soft", "Since " + since + ". How it fares cannot be seen at the moment."}
 	}
 	return healthView{"Set up", "soft", "Since " + since + ". Nothing was sent yet." + last}
 }
