@@ -57,7 +57,19 @@ type Spec struct {
 	Concurrency int           // attempts at a time in one worker, unless configured otherwise
 	Rate        Rate          // how often one target may be sent to, by the whole fleet; zero: as often as it likes
 
+	// Host says where a target with these settings is reached. Targets of such a
+	// channel, and their hosts, are kept from holding each other up, and one that
+	// fails for days is switched off. nil: the channel brings everything through
+	// a server of its own, and there is nothing to keep apart.
+	Host func(settings json.RawMessage) Host
+
 	Config Config
+}
+
+// Host is where targets are reached.
+type Host struct {
+	Name string // "https://example.com:443"
+	Ours bool   // the installation's: targets are not to blame if it cannot be reached
 }
 
 // Rate bounds how often a target may be sent to.

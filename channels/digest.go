@@ -38,9 +38,10 @@ func DeliveryLine(d schema.Delivery) string {
 
 // Line says in a few words what happened to what, and in which stack.
 func Line(e schema.Event) string {
-	n := Describe(e)
-	if n.Stack == "" || strings.Contains(n.Title, n.Stack) {
-		return n.Title
+	d := describe(e)
+	title, stack := clean(d.title(), longestValue), d.stack()
+	if stack == "" || strings.Contains(title, stack) {
+		return title
 	}
-	return n.Title + " (" + n.Stack + ")"
+	return title + " (" + stack + ")"
 }

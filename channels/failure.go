@@ -18,11 +18,12 @@ const (
 
 // Failure is an attempt that did not deliver.
 type Failure struct {
-	Kind   Kind
-	Status string        // what the far end said: "503", "550 5.1.1", "410 Unregistered"; empty if nothing
-	Wait   time.Duration // the far end asks not to be tried sooner; 0: it does not
-	Since  time.Time     // of Gone: dead from then on; a target saved later is kept. Zero: whenever it was saved
-	Err    error         // holds no address, credential or payload
+	Kind      Kind
+	Status    string        // what the far end said: "503", "550 5.1.1", "410 Unregistered"; empty if nothing
+	Wait      time.Duration // the far end asks not to be tried sooner; 0: it does not
+	Unreached bool          // no connection, or no answer in time: this tells of the host and not only of the target
+	Since     time.Time     // of Gone: dead from then on; a target saved later is kept. Zero: whenever it was saved
+	Err       error         // holds no address, credential or payload
 }
 
 func (f *Failure) Error() string { return f.Err.Error() }

@@ -64,9 +64,7 @@ func clock(t time.Time) string {
 // Describe puts an event in words. It takes whatever the platform put in the
 // data: what is missing or malformed is left out.
 func Describe(e schema.Event) Notice {
-	d := describer{event: e, data: decodeFields(e.Data)}
-	kind, _ := schema.TypeNamed(e.Type)
-	d.group = kind.Group
+	d := describe(e)
 	return Notice{
 		Title:       clean(d.title(), longestValue),
 		Outcome:     outcomeOf(e.Type),
@@ -92,7 +90,7 @@ func DescribeDelivery(d schema.Delivery) Notice {
 
 // outcomeOf a notice of ours is bad: somebody has to act.
 func outcomeOf(typeName string) schema.Outcome {
-	if typeName == schema.ChannelOff {
+	if schema.IsNotice(typeName) {
 		return schema.Bad
 	}
 	kind, _ := schema.TypeNamed(typeName)
@@ -103,6 +101,11 @@ type describer struct {
 	event schema.Event
 	data  fields
 	group string // of the event's type
+}
+
+func describe(e schema.Event) describer {
+	kind, _ := schema.TypeNamed(e.Type)
+	return describer{event: e, data: decodeFields(e.Data), group: kind.Group}
 }
 
 func (d describer) resource() string {

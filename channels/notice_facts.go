@@ -39,7 +39,7 @@ func (d describer) named() []Fact {
 	case "job":
 		add("Schedule", d.data.text("cron"))
 	}
-	if d.event.Type == schema.ChannelOff {
+	if schema.IsNotice(d.event.Type) {
 		add("Reason", d.data.text("reason"))
 	}
 	return facts
@@ -56,6 +56,9 @@ func (d describer) poorHealth() string {
 }
 
 func (d describer) moments() []Fact {
+	if d.event.Type == schema.ChannelFailing {
+		return append(moment("Failing since", d.data.moment("since")), moment("Will be switched off", d.data.moment("off"))...)
+	}
 	started, finished := d.deploy().moment("started_at"), d.deploy().moment("finished_at")
 	switch {
 	case !finished.IsZero() && !started.IsZero() && !finished.Before(started):

@@ -55,12 +55,26 @@ func (f fields) moment(key string) time.Time {
 // ends become spaces, invisible marks go, since some of them (U+202E) turn the
 // text around them.
 func clean(text string, longest int) string {
+	if isClean(text, longest) {
+		return text
+	}
 	text = strings.Map(visible, strings.ToValidUTF8(text, "\uFFFD"))
 	text = strings.Join(strings.Fields(text), " ")
 	if utf8.RuneCountInString(text) <= longest {
 		return text
 	}
 	return string([]rune(text)[:longest-1]) + "…"
+}
+
+// isClean knows most texts that clean would not change.
+func isClean(text string, longest int) bool {
+	for i := range len(text) {
+		space := text[i] == ' ' && (i == 0 || i == len(text)-1 || text[i-1] == ' ')
+		if space || text[i] < ' ' || text[i] > '~' {
+			return false
+		}
+	}
+	return len(text) <= longest
 }
 
 func visible(r rune) rune {

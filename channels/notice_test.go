@@ -55,6 +55,7 @@ func TestDescribeTitles(t *testing.T) {
 		{"process.down", schema.Event{}, `[]`, "Process is down"},
 		{"backup.failed", schema.Event{}, `{"name":"nightly"}`, "backup.failed: nightly"},
 		{schema.ChannelOff, schema.Event{}, `{"channel":"iOS","name":"Ada's phone"}`, "iOS was switched off for Ada's phone"},
+		{schema.ChannelFailing, schema.Event{}, `{"channel":"Webhook"}`, "Webhook keeps failing and will be switched off"},
 		{"", schema.Event{}, `null`, "Event"},
 		{"job.fail", schema.Event{}, `{"name":" \n\t ","uid":42}`, "Job 42 failed"},
 	} {
@@ -100,6 +101,9 @@ func TestDescribeFacts(t *testing.T) {
 		}},
 		{"backup.failed", `{"name":"nightly","environment":"production","git_branch":"main"}`, map[string]string{
 			"Environment": "production", "Branch": "main", "When": "7 Jul 2025, 00:00:05 UTC",
+		}},
+		{schema.ChannelFailing, `{"channel":"Webhook","reason":"no answer","since":"2025-07-06T00:00:00Z","off":"2025-07-11T00:00:00Z"}`, map[string]string{
+			"Reason": "no answer", "Failing since": "6 Jul 2025, 00:00:00 UTC", "Will be switched off": "11 Jul 2025, 00:00:00 UTC",
 		}},
 		{schema.ChannelOff, `{"channel":"Webhook","reason":"it answers 410"}`, map[string]string{
 			"Reason": "it answers 410", "When": "7 Jul 2025, 00:00:05 UTC",

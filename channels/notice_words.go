@@ -36,7 +36,9 @@ var titles = map[string]func(describer) string{
 	"process.down":             titleOfProcess,
 	"app.auth":                 titleOfApp("authorized"),
 	"app.deauth":               titleOfApp("deauthorized"),
-	schema.ChannelOff:          titleOfChannel,
+	schema.ChannelOff:          titleOfChannel("was switched off"),
+	schema.ChannelFailing:      titleOfChannel("keeps failing and will be switched off"),
+	schema.ConfirmAddress:      func(describer) string { return "Confirm that notifications may come here" },
 }
 
 // titleOf leaves a nameless thing out of the pattern, or calls it by its kind.
@@ -69,10 +71,12 @@ func titleOfApp(done string) func(describer) string {
 }
 
 // titleOfChannel is about a channel of the reader's.
-func titleOfChannel(d describer) string {
-	title := strings.TrimSpace(clean(d.data.text("channel"), longestName) + " was switched off")
-	if name := d.data.text("name"); name != "" {
-		title += " for " + clean(name, longestName)
+func titleOfChannel(what string) func(describer) string {
+	return func(d describer) string {
+		title := strings.TrimSpace(clean(d.data.text("channel"), longestName) + " " + what)
+		if name := d.data.text("name"); name != "" {
+			title += " for " + clean(name, longestName)
+		}
+		return title
 	}
-	return title
 }

@@ -39,7 +39,7 @@ const routedSuffix = " routed"
 // the window, both are routed: at least once, never not at all.
 func (s *Store) Claim(ctx context.Context, e schema.Event, seq uint64) (Claim, error) {
 	holder := strconv.FormatUint(seq, 10)
-	held, err := claimEvent.Run(ctx, s.client, []string{eventKey(e)}, holder, s.DuplicateWindow.Milliseconds()).Text()
+	held, err := claimEvent.Run(ctx, s.shared, []string{eventKey(e)}, holder, s.DuplicateWindow.Milliseconds()).Text()
 	if err != nil {
 		return ClaimNew, fmt.Errorf("claim the event of message %d: %w", seq, err)
 	}
@@ -57,7 +57,7 @@ func (s *Store) Claim(ctx context.Context, e schema.Event, seq uint64) (Claim, e
 // fan-out is still known. Another message's claim is left alone.
 func (s *Store) MarkRouted(ctx context.Context, e schema.Event, seq uint64) error {
 	holder := strconv.FormatUint(seq, 10)
-	err := markRouted.Run(ctx, s.client, []string{eventKey(e)},
+	err := markRouted.Run(ctx, s.shared, []string{eventKey(e)},
 		holder, holder+routedSuffix, s.DuplicateWindow.Milliseconds()).Err()
 	if err != nil {
 		return fmt.Errorf("mark the event of message %d as routed: %w", seq, err)

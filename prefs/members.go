@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"slices"
 )
 
 const (
@@ -48,6 +49,17 @@ func (s *Store) RemoveMember(ctx context.Context, account, user string) error {
 	return nil
 }
 
+// Accounts lists the accounts that a user is a member of, in order. A user who
+// does not exist is a member of none.
+func (s *Store) Accounts(ctx context.Context, user string) ([]string, error) {
+	accounts, err := s.client.SMembers(ctx, accountsKey(user)).Result()
+	if err != nil {
+		return nil, fmt.Errorf("list the accounts of user %s: %w", user, err)
+	}
+	slices.Sort(accounts)
+	return accounts, nil
+}
+
 // Members lists the users of an account in no order, reading it bit by bit. It
 // ends with the first error.
 func (s *Store) Members(ctx context.Context, account string) iter.Seq2[string, error] {
@@ -74,7 +86,7 @@ func (s *Store) scanSet(ctx context.Context, key string) iter.Seq2[[]string, err
 		var pending []string
 		var cursor uint64
 		for {
-			found, next, err := s.client.SScan(ctx, key, cursor, "", scanCount).Result()
+			found, next, err := s.shared.SScan(ctx, key, cursor, "", scanCount).Result()
 			if err != nil {
 				yield(nil, err)
 				return

@@ -13,11 +13,15 @@
 //	tocsin:account:{A}:members   set of user ids
 //	tocsin:user:{U}:accounts     set of account ids: the reverse of members, and what a delivery is checked against
 //	tocsin:user:{U}:profile      JSON of Profile; a user exists as long as this key does
-//	tocsin:user:{U}:prefs        hash: "<type>/<channel>" is "1" or "0", the user's own choices only;
+//	tocsin:user:{U}:prefs        hash: "<type>/<channel>" is "1" or "0" and when it was chosen, the user's own choices only;
 //	                             "target/<channel>/<id>" is the time since when the target is set up,
 //	                             or "off <time> <reason>" when it was switched off
 //	tocsin:user:{U}:targets      hash: "<channel>/<id>" is the target's settings, sealed
+//	tocsin:user:{U}:health       hash: "<channel>/<id>" is how the target fares (breaker.State), once it has failed
+//	tocsin:user:{U}:pending/<channel>/<id>   settings that wait for a proof, sealed; expires
+//	tocsin:quota:<name>          how often something that is bounded was done; expires
 //	tocsin:event:<hash>          which stream sequence of an event is routed; expires
+//	tocsin:link:<id>             a settings link that was used; expires when the link does
 package prefs
 
 import (
@@ -38,8 +42,14 @@ var (
 	ErrNoUser = errors.New("no such user")
 	// ErrNoTarget says that a user has not set up the target.
 	ErrNoTarget = errors.New("no such target")
-	// ErrTooManyTargets says that a user has MaxTargets already.
+	// ErrTooManyTargets says that a user has MaxTargets already, or MaxPerChannel
+	// in one channel.
 	ErrTooManyTargets = errors.New("too many targets")
+	// ErrChanged says that what was to be changed is no longer as it was seen.
+	ErrChanged = errors.New("it was changed at the same time")
+	// ErrNoPending says that no settings wait for a proof: there never were any,
+	// or their time is over.
+	ErrNoPending = errors.New("nothing waits for a confirmation")
 )
 
 // Cell is one square of the preferences table.
@@ -78,5 +88,5 @@ func wanted(choices map[Cell]bool, cell Cell) bool {
 
 func defaultFor(typeName string) bool {
 	t, known := schema.TypeNamed(typeName)
-	return known && t.Default || typeName == schema.ChannelOff
+	return known && t.Default || schema.IsNotice(typeName)
 }

@@ -40,7 +40,7 @@ func (s *Store) memberPages(ctx context.Context, account, onlyUser string) iter.
 		return s.scanSet(ctx, membersKey(account))
 	}
 	return func(yield func([]string, error) bool) {
-		member, err := s.client.SIsMember(ctx, membersKey(account), onlyUser).Result()
+		member, err := s.shared.SIsMember(ctx, membersKey(account), onlyUser).Result()
 		if member || err != nil {
 			yield([]string{onlyUser}, err)
 		}
@@ -49,13 +49,12 @@ func (s *Store) memberPages(ctx context.Context, account, onlyUser string) iter.
 
 func (s *Store) readRecipients(ctx context.Context, users []string) ([]Recipient, error) {
 	replies := make([]*redis.MapStringStringCmd, len(users))
-	err := s.ask(ctx, func(p redis.Pipeliner) error {
+	ask := func(c redis.Cmdable) {
 		for i, user := range users {
-			replies[i] = p.HGetAll(ctx, prefsKey(user))
+			replies[i] = c.HGetAll(ctx, prefsKey(user))
 		}
-		return nil
-	})
-	if err != nil {
+	}
+	if err := s.askMany(ctx, len(users), ask); err != nil {
 		return nil, err
 	}
 	recipients := make([]Recipient, len(users))

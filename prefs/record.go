@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -97,17 +98,35 @@ func sorted(refs []TargetRef) []TargetRef {
 	return refs
 }
 
-func choiceField(cell Cell) string       { return cell.Type + "/" + cell.Channel }
-func markerField(ref TargetRef) string   { return targetPrefix + ref.String() }
-func onMarker(since time.Time) string    { return since.UTC().Format(markerLayout) }
-func offMarker(m marker) string          { return offPrefix + onMarker(m.at) + " " + m.reason }
-func parseChoice(s string) (on, ok bool) { return s == "1", s == "1" || s == "0" }
+func choiceField(cell Cell) string     { return cell.Type + "/" + cell.Channel }
+func markerField(ref TargetRef) string { return targetPrefix + ref.String() }
+func onMarker(since time.Time) string  { return since.UTC().Format(markerLayout) }
+func offMarker(m marker) string        { return offPrefix + onMarker(m.at) + " " + m.reason }
 
-func choiceValue(on bool) string {
+// choiceValue is "1" or "0", a space, and when it was chosen: seconds of Unix
+// time in base 36, which keeps a user's record small.
+func choiceValue(on bool, at time.Time) string {
+	value := "0 "
 	if on {
-		return "1"
+		value = "1 "
 	}
-	return "0"
+	return value + strconv.FormatInt(at.Unix(), 36)
+}
+
+// parseChoice also reads values without a time, as they were saved once.
+func parseChoice(value string) (on, ok bool) {
+	digit, _, _ := strings.Cut(value, " ")
+	return digit == "1", digit == "1" || digit == "0"
+}
+
+// chosenAt is zero where the value holds no time.
+func chosenAt(value string) time.Time {
+	_, text, _ := strings.Cut(value, " ")
+	seconds, err := strconv.ParseInt(text, 36, 64)
+	if err != nil {
+		return time.Time{}
+	}
+	return time.Unix(seconds, 0).UTC()
 }
 
 func parseMarker(value string) (marker, error) {

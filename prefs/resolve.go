@@ -1,7 +1,6 @@
 package prefs
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -10,6 +9,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"tocsin/breaker"
 	"tocsin/schema"
 )
 
@@ -23,19 +23,19 @@ type Resolution struct {
 	Settings json.RawMessage // of the target, in the clear
 	Since    time.Time       // when these settings were saved
 	Profile  Profile
+
+	// Fares is how the target fares, as SwapFare takes it. It was read together
+	// with all else.
+	Fares breaker.Record
 }
 
-// Resolve reads, in one round trip, whether a delivery is still to be made and
-// to where. Call it at every attempt. Settings that the keyring cannot open are
+// Resolve reads, in a round trip that it shares with others, whether a delivery
+// is still to be made and to where. Call it at every attempt. Settings that the keyring cannot open are
 // ErrSealed: the delivery waits for the operator and is not dropped.
 func (s *Store) Resolve(ctx context.Context, d schema.Delivery) (Resolution, error) {
 	cell, ref := Cell{d.Event.Type, d.Channel}, TargetRef{d.Channel, d.Target}
-	var reply resolveReply
-	err := s.ask(ctx, func(p redis.Pipeliner) error {
-		reply = askAbout(ctx, p, d)
-		return nil
-	})
-	if err = cmp.Or(err, reply.err()); err != nil {
+	reply := askAbout(ctx, s.shared, d)
+	if err := reply.err(); err != nil {
 		return Resolution{}, fmt.Errorf("read the preferences of user %s: %w", d.User, err)
 	}
 	m, suppressed, err := reply.verdict(cell)
@@ -50,7 +50,8 @@ func (s *Store) Resolve(ctx context.Context, d schema.Delivery) (Resolution, err
 	if err != nil {
 		return Resolution{}, err
 	}
-	return Resolution{Settings: settings, Since: m.at, Profile: profile}, nil
+	fares := breaker.ParseRecord(reply.fares.Val())
+	return Resolution{Settings: settings, Since: m.at, Profile: profile, Fares: fares}, nil
 }
 
 type resolveReply struct {
@@ -58,20 +59,22 @@ type resolveReply struct {
 	fields  *redis.SliceCmd // the choice and the target's marker, nil where there is none
 	sealed  *redis.StringCmd
 	profile *redis.StringCmd
+	fares   *redis.StringCmd
 }
 
-func askAbout(ctx context.Context, p redis.Pipeliner, d schema.Delivery) resolveReply {
+func askAbout(ctx context.Context, p redis.Cmdable, d schema.Delivery) resolveReply {
 	cell, ref := Cell{d.Event.Type, d.Channel}, TargetRef{d.Channel, d.Target}
 	return resolveReply{
 		member:  p.SIsMember(ctx, accountsKey(d.User), d.Event.Account),
 		fields:  p.HMGet(ctx, prefsKey(d.User), choiceField(cell), markerField(ref)),
 		sealed:  p.HGet(ctx, targetsKey(d.User), ref.String()),
 		profile: p.Get(ctx, profileKey(d.User)),
+		fares:   p.HGet(ctx, healthKey(d.User), ref.String()),
 	}
 }
 
 func (r resolveReply) err() error {
-	for _, reply := range [...]redis.Cmder{r.member, r.fields, r.sealed, r.profile} {
+	for _, reply := range [...]redis.Cmder{r.member, r.fields, r.sealed, r.profile, r.fares} {
 		if err := reply.Err(); err != nil && !absent(err) {
 			return err
 		}

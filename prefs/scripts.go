@@ -24,7 +24,8 @@ end
 return 'ok'
 `)
 
-// saveChoices sets and, where the value is empty, removes fields.
+// saveChoices sets and, where the value is empty, removes fields. A choice that
+// is made again keeps the time when it was made.
 // KEYS profile, prefs; ARGV field, value, field, value, ...
 var saveChoices = redis.NewScript(`
 if redis.call('EXISTS', KEYS[1]) == 0 then return 'no user' end
@@ -32,24 +33,96 @@ for i = 1, #ARGV, 2 do
   if ARGV[i + 1] == '' then
     redis.call('HDEL', KEYS[2], ARGV[i])
   else
-    redis.call('HSET', KEYS[2], ARGV[i], ARGV[i + 1])
+    local before = redis.call('HGET', KEYS[2], ARGV[i])
+    if not before or string.sub(before, 1, 2) ~= string.sub(ARGV[i + 1], 1, 2) then
+      redis.call('HSET', KEYS[2], ARGV[i], ARGV[i + 1])
+    end
+  end
+end
+return 'ok'
+`)
+
+// resetChoices removes every choice, also of types and channels that are no more.
+// KEYS profile, prefs.
+var resetChoices = redis.NewScript(`
+if redis.call('EXISTS', KEYS[1]) == 0 then return 'no user' end
+local fields = redis.call('HGETALL', KEYS[2])
+for i = 1, #fields, 2 do
+  if string.sub(fields[i], 1, 7) ~= 'target/' and (fields[i + 1] == '0' or fields[i + 1] == '1' or string.find(fields[i + 1], '^[01] ')) then
+    redis.call('HDEL', KEYS[2], fields[i])
   end
 end
 return 'ok'
 `)
 
 // saveTarget sets a target up, or changes it if what is sealed is still what
-// the caller has read.
-// KEYS profile, prefs, targets; ARGV marker field, marker, target field,
-// sealed settings, sealed settings as read or "" for whatever they are, limit.
+// the caller has read. How the target has fared with other settings is forgotten.
+// KEYS profile, prefs, targets, health; ARGV marker field, marker, target field,
+// sealed settings, revision ("" for any, "none" for a target that is not there),
+// limit of all targets, limit of the channel's.
 var saveTarget = redis.NewScript(`
 if redis.call('EXISTS', KEYS[1]) == 0 then return 'no user' end
 local before = redis.call('HGET', KEYS[3], ARGV[3])
-if ARGV[5] ~= '' and before ~= ARGV[5] then return 'changed' end
-if not before and redis.call('HLEN', KEYS[3]) >= tonumber(ARGV[6]) then return 'too many' end
+local revision = 'none'
+if before then revision = string.sub(before, -22) end
+if ARGV[5] ~= '' and revision ~= ARGV[5] then return 'changed' end
+if not before then
+  local channel = string.match(ARGV[3], '^[^/]*/')
+  local all, same = redis.call('HKEYS', KEYS[3]), 0
+  for _, field in ipairs(all) do
+    if string.sub(field, 1, #channel) == channel then same = same + 1 end
+  end
+  if #all >= tonumber(ARGV[6]) or same >= tonumber(ARGV[7]) then return 'too many' end
+end
 redis.call('HSET', KEYS[2], ARGV[1], ARGV[2])
 redis.call('HSET', KEYS[3], ARGV[3], ARGV[4])
+redis.call('HDEL', KEYS[4], ARGV[3])
 return 'ok'
+`)
+
+// confirmTarget makes pending settings a target's, if they are still those that
+// the caller has read.
+// KEYS profile, prefs, targets, pending, health; ARGV marker field, marker, target
+// field, sealed settings, pending settings as read.
+var confirmTarget = redis.NewScript(`
+if redis.call('EXISTS', KEYS[1]) == 0 then return 'no user' end
+if redis.call('GET', KEYS[4]) ~= ARGV[5] then return 'changed' end
+redis.call('HSET', KEYS[2], ARGV[1], ARGV[2])
+redis.call('HSET', KEYS[3], ARGV[3], ARGV[4])
+redis.call('DEL', KEYS[4])
+redis.call('HDEL', KEYS[5], ARGV[3])
+return 'ok'
+`)
+
+// savePending keeps settings that wait for a proof.
+// KEYS profile, pending; ARGV sealed settings, milliseconds to keep them.
+var savePending = redis.NewScript(`
+if redis.call('EXISTS', KEYS[1]) == 0 then return 'no user' end
+redis.call('SET', KEYS[2], ARGV[1], 'PX', ARGV[2])
+return 'ok'
+`)
+
+// takeFromQuota counts, and answers 0, or for how many milliseconds nothing is
+// left.
+// KEYS quota; ARGV how many there are, milliseconds until there are as many again.
+var takeFromQuota = redis.NewScript(`
+local used = redis.call('INCR', KEYS[1])
+if used == 1 then redis.call('PEXPIRE', KEYS[1], ARGV[2]) end
+if used <= tonumber(ARGV[1]) then return 0 end
+return redis.call('PTTL', KEYS[1])
+`)
+
+// swapFare notes how a target fares, if what is noted is still what the caller
+// has read, and answers with what is noted then. Of a target that is not set up
+// nothing is noted.
+// KEYS profile, prefs, health; ARGV marker field, target field, text as read,
+// new text.
+var swapFare = redis.NewScript(`
+local now = redis.call('HGET', KEYS[3], ARGV[2]) or ''
+if now ~= ARGV[3] then return {0, now} end
+if redis.call('HEXISTS', KEYS[2], ARGV[1]) == 0 then return {1, ARGV[4]} end
+redis.call('HSET', KEYS[3], ARGV[2], ARGV[4])
+return {1, ARGV[4]}
 `)
 
 // switchOff replaces the marker of a target that is on, unless it was set up

@@ -22,13 +22,22 @@ type Store struct {
 	DuplicateWindow time.Duration
 
 	client redis.UniversalClient
+	shared redis.Cmdable // sends what many goroutines ask in one round trip; see NewStore
 	keys   Keyring
 }
 
 // NewStore keeps preferences in client's Redis and the credentials in them
 // encrypted by keys.
 func NewStore(client redis.UniversalClient, keys Keyring) *Store {
-	return &Store{DuplicateWindow: DefaultDuplicateWindow, client: client, keys: keys}
+	s := &Store{DuplicateWindow: DefaultDuplicateWindow, client: client, shared: client, keys: keys}
+	// What each event and each attempt asks goes along with what others ask at
+	// the same moment. Commands are on their way when they are called, and block
+	// where their result is read; the timeouts of the client end them, and not
+	// the caller's context.
+	if shared, err := client.AsyncAutoPipeline(); err == nil { // else it is closed, and says so
+		s.shared = shared
+	}
+	return s
 }
 
 func membersKey(account string) string { return "tocsin:account:{" + account + "}:members" }
@@ -36,12 +45,19 @@ func userKey(user, part string) string { return "tocsin:user:{" + user + "}:" + 
 func profileKey(user string) string    { return userKey(user, "profile") }
 func prefsKey(user string) string      { return userKey(user, "prefs") }
 func targetsKey(user string) string    { return userKey(user, "targets") }
+func healthKey(user string) string     { return userKey(user, "health") }
 func accountsKey(user string) string   { return userKey(user, "accounts") }
 
 // PutUser saves who a user is. The first time that a user has an e-mail
 // address their e-mail target is set up, with settings {} that stand for the
 // profile's address.
 func (s *Store) PutUser(ctx context.Context, user string, p Profile) error {
+	return s.ReplaceUser(ctx, user, p, "")
+}
+
+// ReplaceUser is PutUser if the profile is still as it was at a revision, and
+// ErrChanged otherwise.
+func (s *Store) ReplaceUser(ctx context.Context, user string, p Profile, seen Revision) error {
 	if err := errors.Join(checkID("user", user), p.Check()); err != nil {
 		return err
 	}
@@ -54,10 +70,20 @@ func (s *Store) PutUser(ctx context.Context, user string, p Profile) error {
 	if err != nil {
 		return err
 	}
-	reachable := choiceValue(p.Email != "")
-	keys := []string{profileKey(user), prefsKey(user), targetsKey(user)}
-	return s.run(ctx, saveUser, keys, "save user "+user,
-		profile, reachable, markerField(email), onMarker(time.Now()), email.String(), sealed)
+	return s.runIf(ctx, condition{user: user, seen: seen, now: s.profileRevision}, saveUser, "save user "+user,
+		profile, p.Email != "", markerField(email), onMarker(time.Now()), email.String(), sealed)
+}
+
+func (s *Store) profileRevision(ctx context.Context, tx *redis.Tx, user string) (Revision, error) {
+	text, err := tx.Get(ctx, profileKey(user)).Result()
+	if absent(err) {
+		return "", ErrNoUser
+	}
+	if err != nil {
+		return "", err
+	}
+	p, err := parseProfile(user, text)
+	return p.Revision(), err
 }
 
 // User reads who a user is, or ErrNoUser.
@@ -88,7 +114,8 @@ func (s *Store) DeleteUser(ctx context.Context, user string) error {
 			return fmt.Errorf("delete user %s: leave their accounts: %w", user, err)
 		}
 	}
-	if err := s.client.Del(ctx, prefsKey(user), targetsKey(user), accountsKey(user)).Err(); err != nil {
+	rest := []string{prefsKey(user), targetsKey(user), healthKey(user), accountsKey(user), pendingKey(user, TargetRef{emailChannel, mainTarget})}
+	if err := s.client.Del(ctx, rest...).Err(); err != nil {
 		return fmt.Errorf("delete user %s: %w", user, err)
 	}
 	return nil
@@ -116,24 +143,29 @@ func (s *Store) run(ctx context.Context, script *redis.Script, keys []string, do
 	return nil
 }
 
-// ask sends commands in one round trip. Each command has its own error
-// afterwards; ask returns one only where the commands were not sent at all: a
-// connection whose password is refused leaves them without error and reply.
-func (s *Store) ask(ctx context.Context, fill func(redis.Pipeliner) error) error {
-	commands, err := s.client.Pipelined(ctx, fill)
+// crowd is how many commands are worth a round trip of their own.
+const crowd = 50
+
+// askMany sends n commands in one round trip, and a few along with what others
+// ask. Each command has its own error afterwards; askMany returns one only where
+// the commands were not sent at all: a connection whose password is refused
+// leaves them without error and reply.
+func (s *Store) askMany(ctx context.Context, n int, ask func(redis.Cmdable)) error {
+	if n < crowd {
+		ask(s.shared)
+		return nil
+	}
+	commands, err := s.client.Pipelined(ctx, func(p redis.Pipeliner) error { ask(p); return nil })
 	if slices.ContainsFunc(commands, func(c redis.Cmder) bool { return c.Err() != nil }) {
 		return nil
 	}
 	return err
 }
 
-// errChanged says that somebody else saved a target in between.
-var errChanged = errors.New("it was changed at the same time")
-
 var refusals = map[string]error{
 	"no user":  ErrNoUser,
 	"too many": ErrTooManyTargets,
-	"changed":  errChanged,
+	"changed":  ErrChanged,
 }
 
 // absent reports whether Redis answered that there is no value. errors.Is would

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -108,6 +109,8 @@ func testDeleteUserForgetsEverything(t *testing.T, f fixture) {
 	require.NoError(t, f.PutTarget(t.Context(), "ada", hook, []byte(hookSettings)))
 	require.NoError(t, f.SetChoices(t.Context(), "ada", map[prefs.Cell]*bool{{Type: "job.fail", Channel: "email"}: new(false)}))
 
+	require.NoError(t, f.PutPending(t.Context(), "ada", mail, []byte(`{"address":"work@example.com"}`), time.Hour))
+
 	require.NoError(t, f.DeleteUser(t.Context(), "ada"))
 	require.NoError(t, f.DeleteUser(t.Context(), "ada"))
 
@@ -125,7 +128,9 @@ func testADeletedUserIsNotBroughtBackInParts(t *testing.T, f fixture) {
 		},
 		"target":  func() error { return f.PutTarget(t.Context(), "ada", hook, []byte(hookSettings)) },
 		"account": func() error { return f.AddMember(t.Context(), "acme", "ada") },
-		"table":   func() error { _, err := f.Choices(t.Context(), "ada", []string{"email"}); return err },
+		"reset":   func() error { return f.ResetChoices(t.Context(), "ada", "") },
+		"pending": func() error { return f.PutPending(t.Context(), "ada", mail, []byte(`{}`), time.Hour) },
+		"table":   func() error { _, _, err := f.Choices(t.Context(), "ada", []string{"email"}); return err },
 		"targets": func() error { _, err := f.Targets(t.Context(), "ada"); return err },
 	}
 	for name, write := range late {
@@ -160,13 +165,15 @@ func testChoices(t *testing.T, f fixture) {
 	f.person(t, "ada")
 	cell := func(typeName, channel string) prefs.Cell { return prefs.Cell{Type: typeName, Channel: channel} }
 	table := func() map[prefs.Cell]prefs.Choice {
-		rows, err := f.Choices(t.Context(), "ada", []string{"email", "webhook"})
+		rows, _, err := f.Choices(t.Context(), "ada", []string{"email", "webhook"})
 		require.NoError(t, err)
 		require.Len(t, rows, 2*len(schema.Types()))
 		require.Equal(t, cell("stack.provision.ok", "email"), rows[0].Cell)
 		require.Equal(t, cell("stack.deploy.started", "webhook"), rows[len(rows)-1].Cell)
 		byCell := make(map[prefs.Cell]prefs.Choice)
 		for _, row := range rows {
+			require.Equal(t, row.Chosen, !row.ChosenAt.IsZero(), "only what was chosen has a time")
+			row.ChosenAt = time.Time{}
 			byCell[row.Cell] = row
 		}
 		return byCell
@@ -205,7 +212,7 @@ func testConcurrentTogglesLoseNothing(t *testing.T, f fixture) {
 		}
 	}
 	toggles.Wait()
-	table, err := f.Choices(t.Context(), "ada", channels)
+	table, _, err := f.Choices(t.Context(), "ada", channels)
 	require.NoError(t, err)
 	for _, choice := range table {
 		require.True(t, choice.Chosen && choice.Wanted != choice.Default, "%v is lost", choice.Cell)

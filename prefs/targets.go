@@ -11,12 +11,18 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"tocsin/breaker"
 )
 
 // MaxTargets is how many targets one user may have over all channels. It keeps
 // a user's record small enough for Redis to hold it compactly (128 fields,
 // hash-max-listpack-entries) and bounds what one event can fan out to.
 const MaxTargets = 64
+
+// MaxPerChannel is how many of them may be of one channel: devices, that is.
+// It leaves room for the other channels.
+const MaxPerChannel = 32
 
 // editTries is how often an edit that met another one starts again.
 const editTries = 10
@@ -29,13 +35,22 @@ type Target struct {
 	Off      bool            // switched off by the far end or by failing for long
 	Reason   string          // why, if Off; for people
 	Err      error           // ErrSealed: the target stands, but its settings cannot be read
+	Revision Revision        // of the settings
+	Health   Health          // how deliveries to it have fared
 }
 
 // DeviceID is the target id of a device: a function of its token, so that the
 // same device registered again is the same target. Tokens are hexadecimal, so
-// case does not count. The id does not tell the token.
+// case does not count, nor does what stands between or around their digits. The
+// id does not tell the token.
 func DeviceID(token string) string {
-	digest := sha256.Sum256([]byte(strings.ToLower(token)))
+	digits := strings.Map(func(r rune) rune {
+		if r >= '0' && r <= '9' || r >= 'a' && r <= 'f' {
+			return r
+		}
+		return -1
+	}, strings.ToLower(token))
+	digest := sha256.Sum256([]byte(digits))
 	return hex.EncodeToString(digest[:8])
 }
 
@@ -53,34 +68,57 @@ func (s *Store) PutTarget(ctx context.Context, user string, ref TargetRef, setti
 // set up is ErrNoTarget; an error of edit is returned and nothing is saved.
 func (s *Store) EditTarget(ctx context.Context, user string, ref TargetRef,
 	edit func(json.RawMessage) (json.RawMessage, error)) error {
-	for range editTries {
-		before, err := s.client.HGet(ctx, targetsKey(user), ref.String()).Result()
-		if absent(err) {
-			err = ErrNoTarget
+	return s.ChangeTarget(ctx, user, ref, func(before Target) (json.RawMessage, error) {
+		if before.Revision == NoRevision {
+			return nil, fmt.Errorf("change target %s of user %s: %w", ref, user, ErrNoTarget)
 		}
+		if before.Err != nil {
+			return nil, before.Err
+		}
+		return edit(before.Settings)
+	})
+}
+
+// ChangeTarget is EditTarget for a target that may not be set up yet: edit is
+// then given one of NoRevision and no settings, and sets it up. Settings that
+// cannot be opened are edit's to refuse or to replace.
+func (s *Store) ChangeTarget(ctx context.Context, user string, ref TargetRef,
+	edit func(before Target) (json.RawMessage, error)) error {
+	for range editTries {
+		before, err := s.targetSettings(ctx, user, ref)
 		if err != nil {
 			return fmt.Errorf("change target %s of user %s: %w", ref, user, err)
 		}
-		settings, err := s.keys.open(user, ref, before)
+		settings, err := edit(before)
 		if err != nil {
 			return err
 		}
-		if settings, err = edit(settings); err != nil {
-			return err
-		}
-		err = s.saveTarget(ctx, user, ref, sealedChange{settings: settings, before: before})
-		if !errors.Is(err, errChanged) {
+		err = s.saveTarget(ctx, user, ref, sealedChange{settings: settings, seen: before.Revision})
+		if !errors.Is(err, ErrChanged) {
 			return err
 		}
 	}
-	return fmt.Errorf("change target %s of user %s: given up after %d tries: %w", ref, user, editTries, errChanged)
+	return fmt.Errorf("change target %s of user %s: given up after %d tries: %w", ref, user, editTries, ErrChanged)
 }
 
-// sealedChange is new settings, and what they may replace: sealed settings as
-// they were read, or anything if empty.
+// targetSettings reads the settings of a target and their revision, and nothing
+// else of it.
+func (s *Store) targetSettings(ctx context.Context, user string, ref TargetRef) (Target, error) {
+	sealed, err := s.client.HGet(ctx, targetsKey(user), ref.String()).Result()
+	if absent(err) {
+		return Target{TargetRef: ref, Revision: NoRevision}, nil
+	}
+	if err != nil {
+		return Target{}, err
+	}
+	settings, err := s.keys.open(user, ref, sealed)
+	return Target{TargetRef: ref, Settings: settings, Err: err, Revision: sealedRevision(sealed)}, nil
+}
+
+// sealedChange is new settings, and what they may replace.
 type sealedChange struct {
 	settings json.RawMessage
-	before   string
+	seen     Revision
 }
 
 func (s *Store) saveTarget(ctx context.Context, user string, ref TargetRef, change sealedChange) error {
@@ -91,9 +129,9 @@ func (s *Store) saveTarget(ctx context.Context, user string, ref TargetRef, chan
 	if err != nil {
 		return err
 	}
-	keys := []string{profileKey(user), prefsKey(user), targetsKey(user)}
+	keys := []string{profileKey(user), prefsKey(user), targetsKey(user), healthKey(user)}
 	return s.run(ctx, saveTarget, keys, fmt.Sprintf("save target %s of user %s", ref, user),
-		markerField(ref), onMarker(time.Now()), ref.String(), sealed, change.before, MaxTargets)
+		markerField(ref), onMarker(time.Now()), ref.String(), sealed, string(change.seen), MaxTargets, MaxPerChannel)
 }
 
 func checkSettings(settings json.RawMessage) error {
@@ -104,13 +142,15 @@ func checkSettings(settings json.RawMessage) error {
 	return nil
 }
 
-// DeleteTarget forgets a target and its settings. The user's choices for the
-// channel are kept. A target that is not set up is ErrNoTarget.
+// DeleteTarget forgets a target, its settings, and those that wait for a proof.
+// The user's choices for the channel are kept. A target that is not set up is ErrNoTarget.
 func (s *Store) DeleteTarget(ctx context.Context, user string, ref TargetRef) error {
 	var marker, settings *redis.IntCmd
 	_, err := s.client.TxPipelined(ctx, func(p redis.Pipeliner) error {
 		marker = p.HDel(ctx, prefsKey(user), markerField(ref))
 		settings = p.HDel(ctx, targetsKey(user), ref.String())
+		p.Del(ctx, pendingKey(user, ref))
+		p.HDel(ctx, healthKey(user), ref.String())
 		return nil
 	})
 	if err == nil && marker.Val()+settings.Val() == 0 {
@@ -126,11 +166,12 @@ func (s *Store) DeleteTarget(ctx context.Context, user string, ref TargetRef) er
 // ErrNoUser. Settings are in the clear: mask them before showing them.
 func (s *Store) Targets(ctx context.Context, user string) ([]Target, error) {
 	var exists *redis.IntCmd
-	var fields, sealed *redis.MapStringStringCmd
+	var fields, sealed, fares *redis.MapStringStringCmd
 	_, err := s.client.TxPipelined(ctx, func(p redis.Pipeliner) error {
 		exists = p.Exists(ctx, profileKey(user))
 		fields = p.HGetAll(ctx, prefsKey(user))
 		sealed = p.HGetAll(ctx, targetsKey(user))
+		fares = p.HGetAll(ctx, healthKey(user))
 		return nil
 	})
 	if err == nil && exists.Val() == 0 {
@@ -143,9 +184,11 @@ func (s *Store) Targets(ctx context.Context, user string) ([]Target, error) {
 	var targets []Target
 	for _, ref := range r.sortedRefs() {
 		m := r.targets[ref]
-		settings, err := s.keys.open(user, ref, sealed.Val()[ref.String()])
+		text := sealed.Val()[ref.String()]
+		settings, err := s.keys.open(user, ref, text)
 		targets = append(targets, Target{
-			TargetRef: ref, Settings: settings, Since: m.at, Off: m.off, Reason: m.reason, Err: err,
+			TargetRef: ref, Settings: settings, Since: m.at, Off: m.off, Reason: m.reason, Err: err, Revision: sealedRevision(text),
+			Health: healthOf(m, breaker.ParseRecord(fares.Val()[ref.String()]).State, time.Now()),
 		})
 	}
 	return targets, nil

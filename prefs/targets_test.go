@@ -49,12 +49,18 @@ func testTargetsOfAnotherKeyAreListedAsSealed(t *testing.T, f fixture) {
 
 func testAUserHasBoundedTargets(t *testing.T, f fixture) {
 	f.person(t, "ada") // with an e-mail target
-	device := func(i int) prefs.TargetRef { return prefs.TargetRef{Channel: "ios", ID: fmt.Sprint("d", i)} }
-	for i := 1; i < prefs.MaxTargets; i++ {
-		require.NoError(t, f.PutTarget(t.Context(), "ada", device(i), []byte(`{}`)))
+	put := func(channel string, i int) error {
+		return f.PutTarget(t.Context(), "ada", prefs.TargetRef{Channel: channel, ID: fmt.Sprint("d", i)}, []byte(`{}`))
 	}
-	require.ErrorIs(t, f.PutTarget(t.Context(), "ada", device(prefs.MaxTargets), []byte(`{}`)), prefs.ErrTooManyTargets)
-	require.NoError(t, f.PutTarget(t.Context(), "ada", device(1), []byte(`{}`)), "one that stands can still be changed")
+	for i := range prefs.MaxPerChannel {
+		require.NoError(t, put("ios", i))
+	}
+	require.ErrorIs(t, put("ios", prefs.MaxPerChannel), prefs.ErrTooManyTargets)
+	require.NoError(t, put("ios", 1), "one that stands can still be changed")
+	for i := range prefs.MaxTargets - prefs.MaxPerChannel - 1 {
+		require.NoError(t, put("other", i), "another channel has room of its own")
+	}
+	require.ErrorIs(t, put("webhook", 0), prefs.ErrTooManyTargets)
 }
 
 func testConcurrentEditsLoseNothing(t *testing.T, f fixture) {
@@ -116,5 +122,6 @@ func TestDeviceID(t *testing.T) {
 	require.Regexp(t, `^[0-9a-f]{16}$`, prefs.DeviceID("00FC13AD"))
 	require.Equal(t, prefs.DeviceID("00fc13ad"), prefs.DeviceID("00FC13AD"))
 	require.NotEqual(t, prefs.DeviceID("00fc13ad"), prefs.DeviceID("00fc13ae"))
+	require.Equal(t, prefs.DeviceID("00fc13ad"), prefs.DeviceID("<00fc 13ad>"), "as iOS described it once")
 	require.True(t, schema.ValidID(prefs.DeviceID("x")))
 }

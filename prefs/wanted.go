@@ -15,11 +15,10 @@ import (
 // opens no credentials and needs no key.
 func (s *Store) Suppressed(ctx context.Context, deliveries []schema.Delivery) ([]schema.Rule, error) {
 	replies := make([]resolveReply, len(deliveries))
-	err := s.ask(ctx, func(p redis.Pipeliner) error {
+	err := s.askMany(ctx, 5*len(deliveries), func(c redis.Cmdable) {
 		for i, d := range deliveries {
-			replies[i] = askAbout(ctx, p, d)
+			replies[i] = askAbout(ctx, c, d)
 		}
-		return nil
 	})
 	rules := make([]schema.Rule, len(deliveries))
 	for i, d := range deliveries {

@@ -32,6 +32,16 @@ type Deliverer struct {
 	Notices publisher   // to owners of targets that are switched off; nil where there is no email
 	Slots   int         // attempts at a time
 	Log     *zap.Logger
+
+	Isolation *Isolation       // used where Spec.Host is set; nil: endpoints are not kept apart
+	Clock     func() time.Time // nil: the system's
+}
+
+func (dl *Deliverer) now() time.Time {
+	if dl.Clock != nil {
+		return dl.Clock()
+	}
+	return time.Now()
 }
 
 // Deliver makes one attempt and says what becomes of the delivery. When stop is
@@ -42,50 +52,45 @@ func (dl *Deliverer) Deliver(stop, ctx context.Context, d schema.Delivery) queue
 		zap.String("account", d.Event.Account), zap.String("user", d.User))
 	resolution, err := dl.resolve(stop, ctx, d)
 	switch {
-	case err != nil && (stop.Err() != nil || ctx.Err() != nil):
-		return queue.HandBack()
 	case err != nil:
-		return dl.failed(log, d, channels.Failure{Err: fmt.Errorf("read the target's settings: %w", err)})
+		return dl.undecided(stop, ctx, log, d, fmt.Errorf("read the target's settings: %w", err))
 	case resolution.Suppressed != "":
 		log.Info("suppressed", zap.String("reason", resolution.Why))
 		return queue.Suppress(d, resolution.Suppressed, resolution.Why)
 	}
-	turn, err := dl.takeTurn(stop, ctx, d, resolution)
-	switch {
-	case err != nil && (stop.Err() != nil || ctx.Err() != nil):
-		return queue.HandBack()
-	case err != nil:
-		return dl.failed(log, d, channels.Failure{Err: err})
-	case turn.verdict.Answer == pace.Told:
-		log.Info("delivered in another message", zap.String("by", turn.verdict.By))
-		d.Last = schema.Attempt{At: time.Now(), Reason: "told in another message to the same room"}
-		return queue.Delivered(d)
-	case turn.verdict.Answer == pace.Wait:
-		d.Due = time.Now().Add(turn.verdict.Wait) // no attempt is counted
-		return queue.Park(d)
+	p, instead := dl.admit(stop, ctx, log, d, resolution)
+	if instead != nil {
+		return *instead
 	}
-	return dl.send(stop, ctx, log, d, targetOf(d, resolution), turn)
+	return dl.send(stop, ctx, log, d, targetOf(d, resolution), p)
 }
 
 // send makes the attempt and acts on its answer.
-func (dl *Deliverer) send(stop, ctx context.Context, log *zap.Logger, d schema.Delivery, to channels.Target, t turn) queue.Outcome {
-	began := time.Now()
-	err := dl.attempt(ctx, d, to, t)
-	took := time.Since(began)
+func (dl *Deliverer) send(stop, ctx context.Context, log *zap.Logger, d schema.Delivery, to channels.Target, p permit) queue.Outcome {
+	began := dl.now()
+	err := dl.attempt(ctx, d, to, p.turn)
+	if err != nil && ctx.Err() != nil {
+		dl.abandon(ctx, p.visits)
+		return queue.HandBack()
+	}
+	a := attempt{began: began, ended: dl.now()}
+	took := a.ended.Sub(began)
 	if err == nil {
-		dl.told(stop, d, t)
+		dl.learn(stop, log, p, a)
+		dl.told(stop, d, p.turn)
 		d.Attempts++
 		d.Last = schema.Attempt{At: began, Took: took}
 		log.Info("delivered", zap.Int("attempt", d.Attempts), zap.Duration("took", took))
 		return queue.Delivered(d)
 	}
-	if ctx.Err() != nil {
-		return queue.HandBack()
-	}
 	failure := channels.FailureOf(err)
-	dl.leaveAlone(stop, t, failure.Wait)
+	a.failure = &failure
+	fares := dl.learn(stop, log, p, a)
+	dl.leaveAlone(stop, p.turn, failure.Wait)
 	if failure.Kind == channels.Gone {
 		dl.switchOff(stop, log, d, failure, began)
+	} else {
+		dl.warnOwner(stop, log, d, p, fares)
 	}
 	d.Last.Took = took
 	return dl.failed(log, d, failure)
@@ -141,14 +146,12 @@ func (dl *Deliverer) switchOff(stop context.Context, log *zap.Logger, d schema.D
 
 // failed counts the attempt and decides between another one and a dead letter.
 func (dl *Deliverer) failed(log *zap.Logger, d schema.Delivery, f channels.Failure) queue.Outcome {
-	now := time.Now()
+	now := dl.now()
 	if f.Kind != channels.Misconfigured {
 		d.Attempts++
 	}
 	d.Last = schema.Attempt{At: now, Status: f.Status, Reason: f.Error(), Took: d.Last.Took}
-	if d.Planned.After(now) { // by a clock that was wrong; its retry window would never end
-		d.Planned = now
-	}
+	d.Planned = earlier(d.Planned, now) // its retry window would never end
 	log = log.With(zap.Int("attempt", d.Attempts), zap.String("status", f.Status), zap.String("reason", f.Error()))
 	switch f.Kind {
 	case channels.Permanent:

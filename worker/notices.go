@@ -2,22 +2,94 @@ package worker
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"go.uber.org/zap"
 
+	"tocsin/breaker"
 	"tocsin/channels"
 	"tocsin/schema"
 )
 
-// tellOwner mails the owner of a target that was switched off, unless it is
-// mail itself that does not reach them. It is a delivery like any other, with
-// retries and an end.
-func (dl *Deliverer) tellOwner(stop context.Context, log *zap.Logger, d schema.Delivery, f channels.Failure) {
-	if dl.Notices == nil || d.Channel == schema.NoticeChannel {
+// steps are how long a target has failed without one success when its owner is
+// warned, and, the last, when it is switched off.
+var steps = [...]time.Duration{1 * day, 3 * day, 4 * day, 5 * day}
+
+const (
+	day     = 24 * time.Hour
+	offStep = len(steps) - 1
+)
+
+// warnOwner takes the next step towards switching off a target, if it is time
+// for it. One step comes after the other, each as long after the one before as
+// if attempts were made all the time: where they are rare, nobody is switched
+// off without having been warned a day before.
+func (dl *Deliverer) warnOwner(stop context.Context, log *zap.Logger, d schema.Delivery, p permit, fares breaker.State) {
+	now := dl.now()
+	if len(p.visits) == 0 || !isTime(fares, now) {
 		return
 	}
-	notice, err := schema.NoticeOfSwitchedOff(d, schema.SwitchedOff{Channel: dl.Spec.Label, Reason: f.Error()}, time.Now())
+	if fares.Warned >= offStep {
+		since := fares.Failing.UTC().Format("2 January 2006, 15:04 MST")
+		reason := fmt.Errorf("nothing could be delivered since %s; at last: %s", since, fares.Error)
+		dl.switchOff(stop, log, d, channels.Failure{Err: reason}, now)
+		return
+	}
+	if !dl.mailWarning(stop, log, d, fares) {
+		return // the next attempt tries again
+	}
+	err := patiently(stop, log, "note a warning", func() error {
+		_, err := p.visits[0].Change(context.WithoutCancel(stop), func(s breaker.State) (breaker.State, bool) {
+			if s.Warned != fares.Warned || !s.Failing.Equal(fares.Failing) {
+				return s, false // another worker was faster, or it works again
+			}
+			s.Warned, s.WarnedAt = s.Warned+1, now
+			return s, true
+		})
+		return err
+	})
+	if err != nil {
+		log.Warn("an owner may be warned twice", zap.Error(err))
+	}
+}
+
+// isTime reports whether the next step is due.
+func isTime(fares breaker.State, now time.Time) bool {
+	if fares.Failing.IsZero() {
+		return false
+	}
+	n := min(fares.Warned, offStep)
+	if now.Before(fares.Failing.Add(steps[n])) {
+		return false
+	}
+	return n == 0 || !now.Before(fares.WarnedAt.Add(steps[n]-steps[n-1]))
+}
+
+// mailWarning says that a target fails and will be switched off. The mail's id
+// follows from what it says, so that two workers who send it send one.
+func (dl *Deliverer) mailWarning(stop context.Context, log *zap.Logger, d schema.Delivery, fares breaker.State) bool {
+	now := dl.now()
+	notice, err := schema.NoticeOfFailing(d, schema.Failing{
+		Channel: dl.Spec.Label, Reason: fares.Error, Since: fares.Failing,
+		Off: now.Add(steps[offStep] - steps[fares.Warned]).UTC().Truncate(time.Minute),
+	}, fares.Warned+1, now)
+	return dl.tell(stop, log, d, notice, err)
+}
+
+// tellOwner mails the owner of a target that was switched off.
+func (dl *Deliverer) tellOwner(stop context.Context, log *zap.Logger, d schema.Delivery, f channels.Failure) {
+	notice, err := schema.NoticeOfSwitchedOff(d, schema.SwitchedOff{Channel: dl.Spec.Label, Reason: f.Error()}, dl.now())
+	dl.tell(stop, log, d, notice, err)
+}
+
+// tell sends a notice to the owner of d's target, unless it is mail itself that
+// does not reach them, and reports whether nothing is left to do. It is a
+// delivery like any other, with retries and an end.
+func (dl *Deliverer) tell(stop context.Context, log *zap.Logger, d schema.Delivery, notice schema.Delivery, err error) bool {
+	if dl.Notices == nil || d.Channel == schema.NoticeChannel {
+		return true
+	}
 	if err == nil {
 		err = patiently(stop, log, "tell the owner of a target", func() error {
 			plan := schema.PlanOf(notice, channels.Line(notice.Event))
@@ -25,6 +97,7 @@ func (dl *Deliverer) tellOwner(stop context.Context, log *zap.Logger, d schema.D
 		})
 	}
 	if err != nil {
-		log.Warn("the owner of a target is not told that it is off", zap.Error(err))
+		log.Warn("the owner of a target is not told", zap.String("notice", notice.Event.Type), zap.Error(err))
 	}
+	return err == nil
 }

@@ -24,6 +24,9 @@ type turn struct {
 // asked about once more: who has opted out since, or moved to another room, is
 // not mentioned, and who cannot be asked about comes on its own.
 func (dl *Deliverer) takeTurn(stop, ctx context.Context, d schema.Delivery, r prefs.Resolution) (turn, error) {
+	if dl.Spec.Rate.Messages == 0 {
+		return turn{verdict: pace.Verdict{Answer: pace.Send}}, nil
+	}
 	t := turn{room: pace.Room{Channel: d.Channel, Settings: r.Settings, Rate: pace.Rate(dl.Spec.Rate)}}
 	if _, lists := dl.Channel.(channels.Digester); lists {
 		t.room.Carry = channels.MostBriefs

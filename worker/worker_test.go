@@ -64,8 +64,11 @@ type fleet struct {
 	redis *servertest.RedisServer
 	queue *queue.Queue
 	store *prefs.Store
+	log   *zap.Logger
 	far   *far
-	stop  func()
+
+	client redis.UniversalClient
+	stop   func()
 }
 
 func quick() worker.Policy {
@@ -74,22 +77,29 @@ func quick() worker.Policy {
 
 func newFleet(t *testing.T, policy worker.Policy) *fleet {
 	t.Helper()
+	f := newServers(t)
+	f.join("ada")
+	f.far = &far{answer: accepts, seen: make(chan arrival, 20_000)}
+	f.start(policy, f.log)
+	return f
+}
+
+// newServers is a fleet without a worker and without users.
+func newServers(t *testing.T) *fleet {
+	t.Helper()
 	f := &fleet{t: t, nats: servertest.NATS(t), redis: servertest.StartRedis(t, "--appendonly", "yes", "--appendfsync", "always")}
-	log := zaptest.NewLogger(t, zaptest.Level(zap.DPanicLevel))
+	f.log = zaptest.NewLogger(t, zaptest.Level(zap.DPanicLevel))
 	var err error
-	f.queue, err = queue.Connect(queue.Options{URL: f.nats.URL(), Patient: true, Log: log})
+	f.queue, err = queue.Connect(queue.Options{URL: f.nats.URL(), Patient: true, Log: f.log})
 	require.NoError(t, err)
 	t.Cleanup(f.queue.Close)
 	require.NoError(t, f.queue.Setup(t.Context(), 0))
 	keys, err := prefs.ParseKeys("MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=")
 	require.NoError(t, err)
-	client, err := prefs.Open(f.redis.URL())
+	f.client, err = prefs.Open(f.redis.URL())
 	require.NoError(t, err)
-	t.Cleanup(func() { closeClient(t, client) })
-	f.store = prefs.NewStore(client, keys)
-	f.join("ada")
-	f.far = &far{answer: accepts, seen: make(chan arrival, 20_000)}
-	f.start(policy, log)
+	t.Cleanup(func() { closeClient(t, f.client) })
+	f.store = prefs.NewStore(f.client, keys)
 	return f
 }
 
@@ -117,6 +127,14 @@ var hook = prefs.TargetRef{Channel: "webhook", ID: channels.MainTarget}
 
 func (f *fleet) start(policy worker.Policy, log *zap.Logger) {
 	f.t.Helper()
+	f.run(log, &worker.Deliverer{
+		Channel: f.far, Spec: channels.Spec{Name: "webhook", Label: "Webhook", Timeout: 10 * time.Second},
+		Targets: f.store, Notices: f.queue, Policy: policy, Slots: 16, Log: log,
+	})
+}
+
+func (f *fleet) run(log *zap.Logger, dl *worker.Deliverer) {
+	f.t.Helper()
 	validator, err := schema.NewValidator()
 	require.NoError(f.t, err)
 	w := worker.Worker{
@@ -125,10 +143,7 @@ func (f *fleet) start(policy worker.Policy, log *zap.Logger) {
 			Parse: validator.Parse, Claims: f.store, Outages: f.store, Members: f.store, Deliveries: f.queue,
 			Offered: []string{"webhook"}, Log: log,
 		},
-		Deliverers: []*worker.Deliverer{{
-			Channel: f.far, Spec: channels.Spec{Name: "webhook", Label: "Webhook", Timeout: 10 * time.Second},
-			Targets: f.store, Notices: f.queue, Policy: policy, Slots: 16, Log: log,
-		}},
+		Deliverers: []*worker.Deliverer{dl},
 	}
 	ctx, cancel := context.WithCancel(f.t.Context())
 	stopped := make(chan struct{})

@@ -24,7 +24,7 @@ func (c *Config) links() (*links, error) {
 	case c.LinkKey == "":
 		return nil, errors.New("TOCSIN_LINK_KEY: missing; with TOCSIN_PUBLIC_URL it makes the links in mails")
 	}
-	base, err := publicURL(c.PublicURL)
+	base, err := ParsePublicURL(c.PublicURL)
 	if err != nil {
 		return nil, fmt.Errorf("TOCSIN_PUBLIC_URL: %w", err)
 	}
@@ -35,9 +35,9 @@ func (c *Config) links() (*links, error) {
 	return &links{base: base, signer: signer}, nil
 }
 
-// publicURL takes https alone, as RFC 8058 section 3.1 asks of links in mails,
+// ParsePublicURL reads TOCSIN_PUBLIC_URL. It takes https alone, as RFC 8058 section 3.1 asks of links in mails,
 // and http for a machine that talks to itself.
-func publicURL(raw string) (*url.URL, error) {
+func ParsePublicURL(raw string) (*url.URL, error) {
 	base, err := url.Parse(raw)
 	switch {
 	case err != nil || base.Hostname() == "" || base.Opaque != "":

@@ -21,6 +21,7 @@ type page struct {
 	Type    string // name of the event type
 	Meaning string // of the event type, as the settings page words it
 	Chosen  bool   // the person may stop mails of this type
+	Asks    bool   // it asks the owner of the address, who may know nothing of us
 	Stop    string // where to; empty: in the settings only
 }
 
@@ -37,7 +38,10 @@ func newPage(d schema.Delivery, person channels.Person) page {
 		Open:    "Open the " + cmp.Or(kind.Group, "details"),
 		Type:    typeName,
 		Meaning: cmp.Or(kind.Meaning, typeName),
-		Chosen:  d.Event.Type != schema.ChannelOff,
+		Chosen:  !schema.IsNotice(d.Event.Type),
+	}
+	if d.Event.Type == schema.ConfirmAddress {
+		p.Asks, p.Chosen, p.Open = true, false, "Confirm this address"
 	}
 	if notice.Stack != "" && !strings.Contains(notice.Title, notice.Stack) {
 		p.Subject += " (" + notice.Stack + ")"

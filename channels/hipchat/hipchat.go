@@ -11,6 +11,7 @@ package hipchat
 import (
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -44,6 +45,7 @@ func Spec() channels.Spec {
 				Help:    "Whichever the token was made for."},
 		},
 		Check:       check,
+		Host:        func(json.RawMessage) channels.Host { return channels.Host{Name: "hipchat", Ours: true} },
 		Timeout:     timeout,
 		Window:      24 * time.Hour, // a room's chat of yesterday is of no use
 		Concurrency: concurrency,

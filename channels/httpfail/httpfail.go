@@ -22,7 +22,7 @@ import (
 // context.Canceled (the caller stopped), context.DeadlineExceeded and system
 // call errors.
 func NoAnswer(ctx context.Context, err error, timeout time.Duration) error {
-	return &channels.Failure{Kind: channels.Temporary, Err: reasonOf(ctx, err, timeout)}
+	return &channels.Failure{Kind: channels.Temporary, Unreached: true, Err: reasonOf(ctx, err, timeout)}
 }
 
 func reasonOf(ctx context.Context, err error, timeout time.Duration) error {

@@ -34,6 +34,7 @@ func Spec() channels.Spec {
 				Help: "Of an incoming webhook in Slack or Mattermost, or of a Discord webhook with /slack added at its end."},
 		},
 		Check:       check,
+		Host:        outbound.HostOf,
 		Timeout:     timeout,
 		Window:      24 * time.Hour, // a chat of yesterday is of no use
 		Concurrency: 64,

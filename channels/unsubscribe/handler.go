@@ -10,6 +10,7 @@ import (
 	"errors"
 	"html/template"
 	"net/http"
+	"net/url"
 	"path"
 )
 
@@ -68,7 +69,7 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	switch r.Method {
 	case http.MethodGet, http.MethodHead:
-		show(w, http.StatusOK, page{Title: "Stop these mails?", Type: typeName, Name: h.name(typeName), Asks: true,
+		show(w, http.StatusOK, page{Title: "Stop these mails?", Type: typeName, Name: h.name(typeName), Asks: true, User: user,
 			Text: "Mails about other events still come, and so does everything that you get elsewhere."})
 	case http.MethodPost:
 		h.post(w, r, user, typeName)
@@ -90,7 +91,7 @@ func (h *handler) post(w http.ResponseWriter, r *http.Request, user, typeName st
 			Text: "Nothing was changed. Please try again in a minute."})
 		return
 	}
-	show(w, http.StatusOK, page{Title: "These mails are off", Type: typeName, Name: h.name(typeName),
+	show(w, http.StatusOK, page{Title: "These mails are off", Type: typeName, Name: h.name(typeName), User: user,
 		Text: "One that is on its way may still arrive. You can switch them on again in your notification settings."})
 }
 
@@ -109,10 +110,20 @@ type page struct {
 	Title, Text string
 	Type, Name  string
 	Asks        bool // shows the button that posts
+	User        string
 }
 
 // Style is the page's own, word for word, since its hash is in the policy.
 func (p page) Style() template.CSS { return template.CSS(style) }
+
+// Settings is where the person's settings are, seen from this page. Whoever
+// holds the link of a mail does not get in by it: only a session does.
+func (p page) Settings() string {
+	if p.User == "" {
+		return ""
+	}
+	return "../settings/" + url.PathEscape(p.User)
+}
 
 // What is what the mails are about.
 func (p page) What() string { return cmp.Or(p.Name, p.Type) }

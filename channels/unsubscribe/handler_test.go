@@ -149,6 +149,7 @@ func TestScannersSwitchNothingOff(t *testing.T) {
 				require.Contains(t, page, `<form method="post">`)
 				require.Contains(t, page, `name="List-Unsubscribe" value="One-Click"`)
 				require.Contains(t, page, "Job run failed")
+				require.Contains(t, page, `href="../settings/ada"`, "the way to the settings, which asks for a session")
 			case http.MethodHead:
 				require.Equal(t, http.StatusOK, answer.StatusCode)
 				require.Empty(t, page)

@@ -6,54 +6,29 @@
 package unsubscribe
 
 import (
-	"crypto/hmac"
-	"crypto/sha256"
-	"encoding/base64"
 	"encoding/binary"
-	"errors"
-	"fmt"
 	"net/url"
-	"strings"
+
+	"tocsin/linkkey"
 )
 
 // Path is where links lead to, below an installation's public URL; the token
 // follows as the last segment.
 const Path = "/unsubscribe/"
 
-const (
-	keyBytes = 32
-	macBytes = 16 // half a hash, the least that RFC 2104 section 5 allows
-	version  = 1
-
-	// longestToken is beyond what any link has: a user's id of 64 bytes, and a
-	// type's name of as many as fit in a subject.
-	longestToken = 512
-)
-
 // purpose keeps what is signed here apart from all else that the key signs.
-const purpose = "tocsin unsubscribe link\x00"
+const purpose = "tocsin unsubscribe link"
 
 // Signer makes tokens and verifies them.
-type Signer struct{ keys [][]byte }
+type Signer struct{ keys linkkey.Keys }
 
-// NewSigner takes keys as TOCSIN_LINK_KEY has them: base64 of 32 bytes each,
-// separated by commas. The first signs, all verify, so that a key can be
-// replaced without breaking the links of mails already sent. Errors do not hold
-// what is wrong with a key, only which one it is.
+// NewSigner takes keys as TOCSIN_LINK_KEY has them; linkkey.Parse says how.
 func NewSigner(keys string) (*Signer, error) {
-	s := &Signer{}
-	for encoded := range strings.SplitSeq(keys, ",") {
-		nth := len(s.keys) + 1
-		key, err := base64.StdEncoding.DecodeString(strings.TrimSpace(encoded))
-		if err != nil {
-			return nil, fmt.Errorf("key %d is not base64", nth)
-		}
-		if len(key) != keyBytes {
-			return nil, fmt.Errorf("key %d has %d bytes, not %d; make one with: openssl rand -base64 %d", nth, len(key), keyBytes, keyBytes)
-		}
-		s.keys = append(s.keys, key)
+	parsed, err := linkkey.Parse(keys)
+	if err != nil {
+		return nil, err
 	}
-	return s, nil
+	return &Signer{keys: parsed}, nil
 }
 
 // Link is where this person stops mails about this event type.
@@ -61,38 +36,20 @@ func (s *Signer) Link(base *url.URL, user, typeName string) string {
 	return base.JoinPath(Path, s.token(user, typeName)).String()
 }
 
-// token is version, MAC, length of user, user and type, in base64url.
+// token signs the length of user, user and type.
 func (s *Signer) token(user, typeName string) string {
-	cell := append(binary.AppendUvarint(nil, uint64(len(user))), user+typeName...)
-	token := append([]byte{version}, mac(s.keys[0], cell)...)
-	return base64.RawURLEncoding.EncodeToString(append(token, cell...))
-}
-
-func mac(key, cell []byte) []byte {
-	h := hmac.New(sha256.New, key)
-	h.Write([]byte(purpose))
-	h.Write([]byte{version})
-	h.Write(cell)
-	return h.Sum(nil)[:macBytes]
+	return s.keys.Sign(purpose, append(binary.AppendUvarint(nil, uint64(len(user))), user+typeName...))
 }
 
 // ErrToken says that a token is not one of ours: damaged, or signed with a key
 // that is no longer known.
-var ErrToken = errors.New("this link is damaged, or it is not one of ours")
+var ErrToken = linkkey.ErrToken
 
 // Verify reads a token that Link made. Any other fails with ErrToken.
 func (s *Signer) Verify(token string) (user, typeName string, err error) {
-	if len(token) > longestToken {
-		return "", "", ErrToken
-	}
-	encoding := base64.RawURLEncoding
-	signed, err := encoding.DecodeString(token)
-	if err != nil || encoding.EncodeToString(signed) != token || len(signed) < 1+macBytes || signed[0] != version {
-		return "", "", ErrToken
-	}
-	given, cell := signed[1:1+macBytes], signed[1+macBytes:]
-	if !s.signed(given, cell) {
-		return "", "", ErrToken
+	cell, err := s.keys.Open(purpose, token)
+	if err != nil {
+		return "", "", err
 	}
 	length, n := binary.Uvarint(cell)
 	if n <= 0 || length > uint64(len(cell)-n) {
@@ -100,13 +57,4 @@ func (s *Signer) Verify(token string) (user, typeName string, err error) {
 	}
 	names := string(cell[n:])
 	return names[:length], names[length:], nil
-}
-
-func (s *Signer) signed(given, cell []byte) bool {
-	for _, key := range s.keys {
-		if hmac.Equal(given, mac(key, cell)) {
-			return true
-		}
-	}
-	return false
 }

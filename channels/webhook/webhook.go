@@ -30,6 +30,7 @@ func Spec() channels.Spec {
 		Label:       "Webhook",
 		Fields:      fields(),
 		Check:       check,
+		Host:        outbound.HostOf,
 		Timeout:     outbound.LongestTimeout,
 		Concurrency: 256,
 		Config:      &Config{},

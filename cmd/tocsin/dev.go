@@ -75,15 +75,15 @@ func (c *devCmd) run(ctx context.Context, std stdio) error {
 	if err := d.saveSample(ctx); err != nil {
 		return err
 	}
-	pages, closePages, err := d.pages(publishSample(publisher))
+	front, err := d.front(c.Log, log, publishSample(publisher))
 	if err != nil {
 		return err
 	}
-	defer closePages()
-	stopPages := serve(listener, pages, log)
-	defer stopPages()
-	fmt.Fprintf(std.out, "\nTocsin is running. Stop it with Ctrl-C.\n\n  See what arrives   %s\n  Publish an event   %s\n\n",
-		d.publicURL, d.publishLine())
+	defer front.close()
+	stopFront := serve(listener, front.mux, log)
+	defer stopFront()
+	fmt.Fprintf(std.out, "\nTocsin is running. Stop it with Ctrl-C.\n\n  See what arrives   %s\n  Change settings    %s\n  Call the API       %s\n  Publish an event   %s\n\n",
+		d.publicURL, front.links.Settings(devUser, time.Now().Add(24*time.Hour)), d.callLine(), d.publishLine())
 	if code := run(ctx, d.workerArgs(c.Log), std); code != exitDone {
 		return errors.New("the worker stopped")
 	}
@@ -134,6 +134,9 @@ func (c *devCmd) start(ctx context.Context) (_ *devParts, err error) {
 		return nil, err
 	}
 	if d.linkKey, err = keptKey(filepath.Join(data, "link-key")); err != nil {
+		return nil, err
+	}
+	if d.apiKey, err = keptKey(filepath.Join(data, "api-key")); err != nil {
 		return nil, err
 	}
 	if err := d.startNATS(ctx, c.NATSAddr, filepath.Join(data, "nats")); err != nil {

@@ -5,11 +5,11 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"net/http"
 	"os"
 	"strings"
 
-	"tocsin/channels/unsubscribe"
+	"go.uber.org/zap"
+
 	"tocsin/channels/webhook"
 	"tocsin/dev"
 	"tocsin/farend"
@@ -29,6 +29,7 @@ type devParts struct {
 	publicURL  string
 	secretsKey string
 	linkKey    string
+	apiKey     string
 	hookSecret string
 
 	closers []func()
@@ -78,8 +79,16 @@ func (d *devParts) startFarEnds(data string) (err error) {
 
 // workerArgs is the command line of a worker that uses the local far ends.
 func (d *devParts) workerArgs(logs logFlags) []string {
+	return append([]string{"worker", "--metrics-addr", "off"}, d.sharedArgs(logs)...)
+}
+
+// webArgs is that of a web that does.
+func (d *devParts) webArgs(logs logFlags) []string {
+	return append([]string{"web", "--api-keys", d.apiKey}, d.sharedArgs(logs)...)
+}
+
+func (d *devParts) sharedArgs(logs logFlags) []string {
 	return []string{
-		"worker",
 		"--nats-url", d.natsURL, "--redis-url", d.redisURL, "--secrets-key", d.secretsKey,
 		"--smtp-url", "smtp://" + d.inbox.Addr() + "?tls=none", "--smtp-from", "Tocsin <tocsin@example.com>",
 		"--public-url", d.publicURL, "--link-key", d.linkKey,
@@ -88,7 +97,6 @@ func (d *devParts) workerArgs(logs logFlags) []string {
 		"--apns-team-id", d.apnsKeys.TeamID, "--apns-topic", d.apnsKeys.Topic,
 		"--hipchat-url", d.hipchat.URL(),
 		"--webhook-allow", "127.0.0.0/8",
-		"--metrics-addr", "off",
 		"--log-level", logs.LogLevel, "--log-format", logs.LogFormat,
 	}
 }
@@ -103,23 +111,30 @@ func (d *devParts) saveSample(ctx context.Context) error {
 	return nil
 }
 
-// pages are the page of what arrived, and what the links in mails lead to.
-func (d *devParts) pages(publish func(ctx context.Context, typeName string) error) (_ http.Handler, closeAll func(), err error) {
-	store, client, err := prefsFlags{RedisURL: d.redisURL, SecretsKey: d.secretsKey}.open()
+// front is what `tocsin web` answers, and the page of what arrived.
+func (d *devParts) front(logs logFlags, log *zap.Logger, publish func(ctx context.Context, typeName string) error) (*front, error) {
+	commands := newCLI()
+	parser, err := newParser(commands)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	links, err := unsubscribeHandler(store, d.linkKey)
+	if _, err := parser.Parse(d.webArgs(logs)); err != nil {
+		return nil, err
+	}
+	f, err := commands.Web.front(log)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	mux := http.NewServeMux()
-	mux.Handle(unsubscribe.Path, links)
-	mux.Handle("/", dev.NewPage(&d.received, publish, dev.About{
+	f.mux.Handle("/", dev.NewPage(&d.received, publish, dev.About{
 		Account: devAccount, User: devUser, NATSURL: d.natsURL, RedisURL: d.redisURL,
 		PublishLine: d.publishLine(), Version: version(),
 	}))
-	return mux, func() { _ = client.Close() }, nil
+	return f, nil
+}
+
+// callLine is a command line that calls the API of this installation.
+func (d *devParts) callLine() string {
+	return "curl -H 'Authorization: Bearer " + d.apiKey + "' " + d.publicURL + "/v1/users/" + devUser + "/preferences"
 }
 
 // seed is the sample account: one user, with every channel set up.

@@ -40,7 +40,7 @@ type stdio struct {
 type cli struct {
 	Dev     devCmd     `cmd:"" help:"Run everything in this process, with local far ends to look at in the browser."`
 	Worker  workerCmd  `cmd:"" help:"Run a member of the fleet: route events and deliver them."`
-	Web     webCmd     `cmd:"" help:"Answer the links in mails that stop them. (Settings pages and HTTP API are not there yet.)"`
+	Web     webCmd     `cmd:"" help:"Answer the settings pages, the HTTP API, and the links in mails."`
 	Publish publishCmd `cmd:"" help:"Publish one event."`
 	Dead    deadCmd    `cmd:"" help:"Look at dead letters, replay and discard them."`
 	Replays replaysCmd `cmd:"" help:"Look at replays of dead letters; run, pause and cancel them."`
@@ -48,6 +48,7 @@ type cli struct {
 	Seed    seedCmd    `cmd:"" help:"Save users, their channels and preferences, and accounts from a JSON file."`
 	Setup   setupCmd   `cmd:"" help:"Create the streams, and add to older ones what this version needs."`
 	Doctor  doctorCmd  `cmd:"" help:"Check configuration and every dependency, and say what to do."`
+	Bench   benchCmd   `cmd:"" help:"Measure speed, cost and isolation, and count what arrives."`
 
 	Completion completionCmd `cmd:"" help:"Print what makes the shell complete commands, flags, event types and channels."`
 	Complete   completeCmd   `cmd:"" hidden:""`
@@ -59,10 +60,7 @@ type cli struct {
 func run(ctx context.Context, args []string, std stdio) int {
 	exited, code := false, exitDone
 	commands := newCLI()
-	parser, err := kong.New(commands,
-		kong.Name("tocsin"),
-		kong.Description("Tocsin carries every event of a platform to everyone who asked for it: by email, iOS push, HipChat and webhook."),
-		kong.Vars{"version": version(), "log_format": "json"},
+	parser, err := newParser(commands,
 		kong.Writers(std.out, std.err),
 		kong.Exit(func(c int) { exited, code = true, c }),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, Summary: true}),
@@ -84,6 +82,15 @@ func run(ctx context.Context, args []string, std stdio) int {
 	return exitCode(command.Run(), std.err)
 }
 
+// newParser reads command lines into commands.
+func newParser(commands *cli, options ...kong.Option) (*kong.Kong, error) {
+	return kong.New(commands, append([]kong.Option{
+		kong.Name("tocsin"),
+		kong.Description("Tocsin carries every event of a platform to everyone who asked for it: by email, iOS push, HipChat and webhook."),
+		kong.Vars{"version": version(), "log_format": "json"},
+	}, options...)...)
+}
+
 // misuse is an error of the person who typed the command.
 type misuse struct{ error }
 
@@ -101,6 +108,7 @@ func exitCode(err error, stderr io.Writer) int {
 func newCLI() *cli {
 	c := &cli{}
 	c.Worker.offer = newOffer()
+	c.Web.offer = newOffer()
 	c.Doctor.offer = newOffer()
 	return c
 }

@@ -2,67 +2,52 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net"
-	"net/http"
 
 	"go.uber.org/zap"
-
-	"tocsin/channels/unsubscribe"
-	"tocsin/prefs"
-	"tocsin/schema"
 )
 
 type webCmd struct {
-	Prefs    prefsFlags `embed:"" group:"Dependencies"`
-	Log      logFlags   `embed:"" group:"Logs"`
-	HTTPAddr string     `name:"http-addr" env:"TOCSIN_HTTP_ADDR" default:"127.0.0.1:8080" placeholder:"ADDR" help:"Where to answer (${default})."`
-	LinkKey  string     `name:"link-key" env:"TOCSIN_LINK_KEY" required:"" placeholder:"BASE64" help:"Verifies links in mails: base64 of 32 bytes; several by comma: the first signs, all verify."`
+	NATS  natsFlags  `embed:"" group:"Dependencies"`
+	Prefs prefsFlags `embed:"" group:"Dependencies"`
+	Log   logFlags   `embed:"" group:"Logs"`
+	offer `group:"Channels"`
+
+	HTTPAddr string   `name:"http-addr" env:"TOCSIN_HTTP_ADDR" default:"127.0.0.1:8080" placeholder:"ADDR" help:"Where to answer (${default})."`
+	APIKeys  string   `name:"api-keys" env:"TOCSIN_API_KEYS" placeholder:"KEY,..." help:"Bearer keys of the HTTP API. None: it refuses everything; settings pages and links in mails work all the same."`
+	APIRate  int      `name:"api-rate" env:"TOCSIN_API_RATE" default:"100" placeholder:"N" help:"Requests a second that one key may make of this process (${default}); 0: as many as it likes."`
+	Frames   []string `name:"frame-ancestors" env:"TOCSIN_FRAME_ANCESTORS" sep:" " placeholder:"ORIGIN ..." help:"Origins whose pages may show the settings pages in a frame, separated by spaces. Default: none."`
+}
+
+// Help stands below the summary in --help.
+func (c *webCmd) Help() string {
+	return `Users come to their settings page by a link that the platform asks the API for (POST /v1/users/{user}/settings-link).
+TOCSIN_PUBLIC_URL says where users reach this process, and TOCSIN_LINK_KEY signs the links. A channel's Test button works
+where the channel is configured for this process as it is for the workers. The API describes itself at /docs.`
 }
 
 func (c *webCmd) Run(ctx context.Context, std stdio) error {
 	log := c.Log.logger(std.err)
-	store, client, err := c.Prefs.open()
+	f, err := c.front(log)
 	if err != nil {
 		return err
 	}
-	defer client.Close()
-	links, err := unsubscribeHandler(store, c.LinkKey)
-	if err != nil {
-		return err
-	}
+	defer f.close()
+	health := healthHandler(f.queue, f.redis)
+	f.mux.Handle("GET /healthz", health)
+	f.mux.Handle("GET /readyz", health)
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", c.HTTPAddr)
 	if err != nil {
 		return fmt.Errorf("TOCSIN_HTTP_ADDR: %w", err)
 	}
-	mux := http.NewServeMux()
-	mux.Handle(unsubscribe.Path, links)
-	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "alive") })
-	stop := serve(listener, mux, log)
+	stop := serve(listener, f.mux, log)
 	defer stop()
-	log.Info("answering links in mails", zap.Stringer("address", listener.Addr()))
-	<-ctx.Done()
-	return nil
-}
-
-// unsubscribeHandler answers the link in each mail that stops mails of its type.
-func unsubscribeHandler(store *prefs.Store, linkKey string) (http.Handler, error) {
-	signer, err := unsubscribe.NewSigner(linkKey)
-	if err != nil {
-		return nil, fmt.Errorf("TOCSIN_LINK_KEY: %w", err)
-	}
-	off := func(ctx context.Context, user, typeName string) error {
-		no := false
-		err := store.SetChoices(ctx, user, map[prefs.Cell]*bool{{Type: typeName, Channel: "email"}: &no})
-		if errors.Is(err, prefs.ErrNoUser) {
-			return nil // deleted since the mail was sent: no more mails either way
-		}
+	log.Info("answering", zap.Stringer("address", listener.Addr()), zap.Strings("offered", f.channels.Names()), zap.Bool("api", c.APIKeys != ""))
+	// Pages and calls that need no stream are answered meanwhile.
+	if err := f.queue.SetupPatiently(ctx); err != nil && ctx.Err() == nil {
 		return err
 	}
-	meaning := func(typeName string) string {
-		known, _ := schema.TypeNamed(typeName)
-		return known.Meaning
-	}
-	return unsubscribe.Handler(signer, off, meaning), nil
+	<-ctx.Done()
+	return nil
 }

@@ -1,0 +1,224 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"net/http"
+	"slices"
+
+	"github.com/redis/go-redis/v9"
+	"go.uber.org/zap"
+
+	"tocsin/channels"
+	"tocsin/channels/email"
+	"tocsin/channels/unsubscribe"
+	"tocsin/console/api"
+	"tocsin/console/links"
+	"tocsin/console/pages"
+	"tocsin/console/targets"
+	"tocsin/prefs"
+	"tocsin/queue"
+	"tocsin/schema"
+)
+
+// front is what answers people and programs.
+type front struct {
+	mux      *http.ServeMux
+	queue    *queue.Queue
+	store    *prefs.Store
+	redis    redis.UniversalClient
+	channels *targets.Channels
+	links    *links.Links
+	closers  []func()
+}
+
+func (f *front) close() {
+	for _, c := range slices.Backward(f.closers) {
+		c()
+	}
+}
+
+// front builds all of it. It waits neither for Redis nor for NATS.
+func (c *webCmd) front(log *zap.Logger) (_ *front, err error) {
+	f := &front{mux: http.NewServeMux()}
+	defer func() {
+		if err != nil {
+			f.close()
+		}
+	}()
+	if err := c.openParts(f, log); err != nil {
+		return nil, err
+	}
+	calls, err := c.calls(f, log)
+	if err != nil {
+		return nil, err
+	}
+	views, err := pages.New(pages.Options{
+		Store: f.store, Queue: f.queue, Links: f.links, Channels: f.channels, Specs: c.specs,
+		FrameAncestors: c.Frames, Log: log,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("TOCSIN_FRAME_ANCESTORS: %w", err)
+	}
+	stop, err := unsubscribeHandler(f.store, c.mails().LinkKey)
+	if err != nil {
+		return nil, err
+	}
+	f.mux.Handle(unsubscribe.Path, stop)
+	views.Register(f.mux)
+	return f, calls.Register(f.mux)
+}
+
+// openParts opens what answers come from.
+func (c *webCmd) openParts(f *front, log *zap.Logger) (err error) {
+	if f.links, err = c.linking(); err != nil {
+		return err
+	}
+	if f.store, f.redis, err = c.Prefs.open(); err != nil {
+		return err
+	}
+	f.closers = append(f.closers, func() { _ = f.redis.Close() })
+	offered, err := c.opened(log)
+	if err != nil {
+		return err
+	}
+	if f.queue, err = c.NATS.connect(true, log); err != nil {
+		return err
+	}
+	f.closers = append(f.closers, f.queue.Close)
+	f.channels = &targets.Channels{Store: f.store, Offered: offered, Links: f.links, Records: recordsOf(f.store, f.queue)}
+	return nil
+}
+
+func (c *webCmd) calls(f *front, log *zap.Logger) (*api.API, error) {
+	keys, err := api.ParseKeys(c.APIKeys)
+	if err != nil {
+		return nil, misuse{fmt.Errorf("TOCSIN_API_KEYS: %w", err)}
+	}
+	if c.APIRate < 0 {
+		return nil, misuse{errors.New("TOCSIN_API_RATE: it is below 0")}
+	}
+	if keys.None() {
+		log.Warn("TOCSIN_API_KEYS is not set: the HTTP API refuses everything")
+	}
+	return api.New(api.Options{
+		Store: f.store, Channels: f.channels, Ledger: f.queue, Links: f.links, Keys: keys, Rate: c.APIRate,
+		PublicURL: f.links.Base(), Version: version(), Log: log,
+	}), nil
+}
+
+// linking is what links are made of.
+func (c *webCmd) linking() (*links.Links, error) {
+	mails := c.mails()
+	switch {
+	case mails.LinkKey == "":
+		return nil, misuse{errors.New("TOCSIN_LINK_KEY: missing; it signs the links to settings pages and in mails")}
+	case mails.PublicURL == "":
+		return nil, misuse{errors.New("TOCSIN_PUBLIC_URL: missing; it is where users reach their settings pages")}
+	}
+	base, err := email.ParsePublicURL(mails.PublicURL)
+	if err != nil {
+		return nil, fmt.Errorf("TOCSIN_PUBLIC_URL: %w", err)
+	}
+	made, err := links.New(mails.LinkKey, base)
+	if err != nil {
+		return nil, fmt.Errorf("TOCSIN_LINK_KEY: %w", err)
+	}
+	return made, nil
+}
+
+// mails is the email channel's configuration: its mails hold links too, so the
+// flags about them are its own.
+func (c *webCmd) mails() *email.Config {
+	for _, spec := range c.specs {
+		if config, ok := spec.Config.(*email.Config); ok {
+			return config
+		}
+	}
+	return &email.Config{}
+}
+
+// opened are the offered channels, with what delivers where this process is
+// configured for it.
+func (c *webCmd) opened(log *zap.Logger) ([]targets.Offered, error) {
+	names, err := c.names()
+	if err != nil {
+		return nil, err
+	}
+	ready, err := c.open(func(name string) bool { return slices.Contains(names, name) }, nil, log)
+	if err != nil {
+		return nil, err
+	}
+	var all []targets.Offered
+	for _, name := range names {
+		at := func(spec channels.Spec) bool { return spec.Name == name }
+		offered := targets.Offered{Spec: c.specs[slices.IndexFunc(c.specs, at)]}
+		if i := slices.IndexFunc(ready, func(o opened) bool { return o.spec.Name == name }); i >= 0 {
+			offered.Channel = ready[i].channel
+		}
+		all = append(all, offered)
+	}
+	return all, nil
+}
+
+// recordsOf reads what became of a user's deliveries in all their accounts,
+// oldest first. The ledger keeps a bounded number of each.
+func recordsOf(store *prefs.Store, q *queue.Queue) func(context.Context, string) iter.Seq2[schema.Record, error] {
+	return func(ctx context.Context, user string) iter.Seq2[schema.Record, error] {
+		return func(yield func(schema.Record, error) bool) {
+			all, err := readRecords(ctx, store, q, user)
+			if err != nil {
+				yield(schema.Record{}, err)
+				return
+			}
+			for _, r := range all {
+				if !yield(r, nil) {
+					return
+				}
+			}
+		}
+	}
+}
+
+func readRecords(ctx context.Context, store *prefs.Store, q *queue.Queue, user string) ([]schema.Record, error) {
+	accounts, err := store.Accounts(ctx, user)
+	if err != nil {
+		return nil, err
+	}
+	var all []schema.Record
+	for _, account := range accounts {
+		for r, err := range q.Ledger(ctx, queue.LedgerQuery{Account: account, User: user}) {
+			if err != nil {
+				return nil, err
+			}
+			all = append(all, r)
+		}
+	}
+	if len(accounts) > 1 {
+		slices.SortStableFunc(all, func(a, b schema.Record) int { return a.At.Compare(b.At) })
+	}
+	return all, nil
+}
+
+// unsubscribeHandler answers the link in each mail that stops mails of its type.
+func unsubscribeHandler(store *prefs.Store, linkKey string) (http.Handler, error) {
+	signer, err := unsubscribe.NewSigner(linkKey)
+	if err != nil {
+		return nil, fmt.Errorf("TOCSIN_LINK_KEY: %w", err)
+	}
+	off := func(ctx context.Context, user, typeName string) error {
+		no := false
+		err := store.SetChoices(ctx, user, map[prefs.Cell]*bool{{Type: typeName, Channel: "email"}: &no})
+		if errors.Is(err, prefs.ErrNoUser) {
+			return nil // deleted since the mail was sent: no more mails either way
+		}
+		return err
+	}
+	meaning := func(typeName string) string {
+		known, _ := schema.TypeNamed(typeName)
+		return known.Meaning
+	}
+	return unsubscribe.Handler(signer, off, meaning), nil
+}
