@@ -63,6 +63,7 @@ func TestAnswersAreAsDocumented(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
 	f.records = story()
+	f.die("e1", "404")
 	compiler := jsonschema.NewCompiler()
 	compiler.AssertFormat()
 	require.NoError(t, compiler.AddResource("api.json", f.document()))
@@ -76,7 +77,7 @@ func TestAnswersAreAsDocumented(t *testing.T) {
 		require.NoError(t, schema.Validate(parsed(t, []byte(text))), "%s %s: %s", c.method, c.path, text)
 	}
 	for _, c := range calls {
-		path := f.withDevice(c.path)
+		path := f.withIDs(c.path)
 		p := f.call(c.method, path, c.body, "Authorization", "")
 		matches(c, http.StatusUnauthorized, "application/problem+json", p.text)
 		a := f.call(c.method, path, c.body)

@@ -39,6 +39,13 @@ var calls = []call{
 	{"GET", "/v1/users/ada/deliveries", "", 200, "/v1/users/{user}/deliveries"},
 	{"GET", "/v1/events/%2Fplatform%2Fdeployer/c1f3?account=acme", "", 200, "/v1/events/{source}/{id}"},
 	{"POST", "/v1/users/ada/settings-link", `{"expires_in":"10m"}`, 201, "/v1/users/{user}/settings-link"},
+	{"GET", "/v1/dead?channel=webhook&limit=10", "", 200, "/v1/dead"},
+	{"GET", "/v1/dead/1", "", 200, "/v1/dead/{seq}"},
+	{"POST", "/v1/replays", `{"filter":{"channel":"webhook"},"rate":50}`, 201, "/v1/replays"},
+	{"GET", "/v1/replays", "", 200, "/v1/replays"},
+	{"GET", "/v1/replays/REPLAY", "", 200, "/v1/replays/{id}"},
+	{"POST", "/v1/replays/REPLAY", `{"action":"start"}`, 200, "/v1/replays/{id}"},
+	{"DELETE", "/v1/replays/REPLAY", "", 204, "/v1/replays/{id}"},
 	{"DELETE", "/v1/accounts/acme/members/ada", "", 204, "/v1/accounts/{account}/members/{user}"},
 	{"DELETE", "/v1/users/ada", "", 204, "/v1/users/{user}"},
 }
@@ -47,8 +54,9 @@ func TestEveryCallSucceeds(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
 	f.records = story()
+	f.die("e1", "404")
 	for _, c := range calls {
-		path := f.withDevice(c.path)
+		path := f.withIDs(c.path)
 		a := f.call(c.method, path, c.body)
 		require.Equal(t, c.status, a.status, "%s %s: %s", c.method, path, a.text)
 		require.Equal(t, "no-store", a.header.Get("Cache-Control"))
@@ -56,14 +64,19 @@ func TestEveryCallSucceeds(t *testing.T) {
 	}
 }
 
-// withDevice puts the id of ada's first device into a path.
-func (f *fixture) withDevice(path string) string {
-	if !strings.Contains(path, "DEVICE") {
-		return path
+// withIDs puts in what the API itself has named.
+func (f *fixture) withIDs(path string) string {
+	switch {
+	case strings.Contains(path, "DEVICE"):
+		var list struct{ Devices []struct{ ID string } }
+		f.ok("GET", "/v1/users/ada/devices", "").into(&list)
+		return strings.Replace(path, "DEVICE", list.Devices[0].ID, 1)
+	case strings.Contains(path, "REPLAY"):
+		var list struct{ Replays []struct{ ID string } }
+		f.ok("GET", "/v1/replays", "").into(&list)
+		return strings.Replace(path, "REPLAY", list.Replays[0].ID, 1)
 	}
-	var list struct{ Devices []struct{ ID string } }
-	f.ok("GET", "/v1/users/ada/devices", "").into(&list)
-	return strings.Replace(path, "DEVICE", list.Devices[0].ID, 1)
+	return path
 }
 
 // What is wrong with a request is found before anything is done, whatever the
@@ -87,7 +100,7 @@ func TestEveryCallRefuses(t *testing.T) {
 					require.Equal(t, "path.user", p.Errors[0].Location)
 				}
 			}
-			p := f.call(c.method, strings.TrimSuffix(c.path, "?account=acme")+"?moon=full", c.body).refused(422)
+			p := f.call(c.method, strings.Split(c.path, "?")[0]+"?moon=full", c.body).refused(422)
 			require.Equal(t, "query.moon", p.Errors[0].Location)
 			f.call(c.method, c.path, strings.Repeat(" ", 70_000)).refused(413)
 			if c.body != "" {
@@ -135,7 +148,8 @@ func TestWhatIsNotThere(t *testing.T) {
 	f := newFixture(t)
 	for _, c := range calls {
 		idempotent := map[string]bool{"PUT /v1/users/ada": true, "DELETE /v1/users/ada": true,
-			"DELETE /v1/accounts/acme/members/ada": true, "GET /v1/accounts/acme/members": true}
+			"DELETE /v1/accounts/acme/members/ada": true, "GET /v1/accounts/acme/members": true,
+			"GET /v1/dead?channel=webhook&limit=10": true, "GET /v1/replays": true, "POST /v1/replays": true}
 		if !idempotent[c.method+" "+c.path] {
 			f.call(c.method, c.path, c.body).refused(404)
 		}
