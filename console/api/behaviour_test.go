@@ -39,7 +39,7 @@ func story() []schema.Record {
 			r.Delivery, r.Channel, r.Target, r.Attempt = "d1", "webhook", "main", 1
 			r.Status, r.Reason, r.Took, r.Next = "503", "endpoint answered 503", 20*time.Millisecond, at.Add(2*time.Hour)
 		}),
-		record("bob", schema.RecordPlanned, func(r *schema.Record) {}),
+		record("bob", schema.RecordPlanned, func(*schema.Record) {}),
 	}
 }
 
