@@ -16,8 +16,8 @@ type deadLetters interface {
 	DeadLetter(ctx context.Context, sequence uint64) (queue.DeadLetter, error)
 }
 
-// LetterLine is a dead letter in a list. It is exported because the library finds
-// the fields of embedded types in exported ones alone.
+// LetterLine is a dead letter in a list. It is exported because the library
+// documents what is embedded only then.
 type LetterLine struct {
 	Sequence uint64    `json:"seq" doc:"Names the letter."`
 	Died     time.Time `json:"died"`

@@ -80,12 +80,12 @@ func (a *API) registerReplays() {
 		return replayed(a.Replays.Get(ctx, in.ID))
 	})
 
-	type replayAct struct {
+	type replayAction struct {
 		Action string `json:"action" enum:"start,pause,cancel" doc:"start also goes on with one that was paused."`
 	}
 	type deed struct {
 		ReplayPath
-		Body replayAct
+		Body replayAction
 	}
 	register(a, operation{
 		id: "change-replay", method: http.MethodPost, path: "/v1/replays/{id}", tag: topic, summary: "Start, pause or cancel a replay",
