@@ -17,7 +17,7 @@ build:
 
 # The tests use a real redis-server, a real mail server, and a publisher in
 # another language.
-test: needs-redis-server needs-postfix needs-fakeroot needs-python3
+test: needs-redis-server needs-postfix needs-fakeroot needs-python3 needs-curl
 	$(GO) test -race -timeout 10m ./...
 
 check:
