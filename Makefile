@@ -15,9 +15,9 @@ run:
 build:
 	CGO_ENABLED=0 $(GO) build -trimpath -o bin/tocsin ./cmd/tocsin
 
-# The tests use a real redis-server, a real mail server, and a publisher in
-# another language.
-test: needs-redis-server needs-postfix needs-fakeroot needs-python3 needs-curl
+# The tests use a real redis-server, a real mail server, a real browser, and a
+# publisher in another language.
+test: needs-redis-server needs-postfix needs-fakeroot needs-python3 needs-curl needs-chromium
 	$(GO) test -race -timeout 10m ./...
 
 check:
