@@ -53,8 +53,8 @@ func (s *Site) bare(ctx context.Context, f Figures) error {
 }
 
 func (s *Site) post(ctx context.Context, client *http.Client, i int) error {
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost,
-		s.at.HTTP+"/bare/"+strconv.Itoa(i%1000), bytes.NewReader(body(time.Now())))
+	url := s.endpoint("bare", i%1000)
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(body(time.Now())))
 	if err != nil {
 		return err
 	}

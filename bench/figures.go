@@ -28,6 +28,9 @@ var units = map[string]unit{
 	"duplicates": {"deliveries", false},
 	"most":       {"requests at a time", false},
 	"times":      {"× without", false},
+	"share":      {"of without", true},
+	"drained":    {"s", false},
+	"growth":     {"× at the start", false},
 }
 
 // quantile is the q-quantile of durations in milliseconds, by nearest rank.

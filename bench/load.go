@@ -69,8 +69,7 @@ func (s *Site) paced(ctx context.Context, n int, rate float64, to []string) erro
 // each calls do for 0 to n-1 in the order of i, from several goroutines, with
 // an id that is used once.
 func (s *Site) each(n int, do func(i, id int) error) error {
-	first := s.published
-	s.published += n
+	first := int(s.published.Add(int64(n))) - n + 1
 	var group sync.WaitGroup
 	failed := make(chan error, publishers)
 	next := make(chan int)
@@ -137,22 +136,52 @@ func (s *Site) arrived(ctx context.Context, n int, classes ...string) (map[strin
 	}
 }
 
-// settled waits until nothing waits for an attempt any more.
+// settled waits until nothing waits for its first attempt any more.
 func (s *Site) settled(ctx context.Context) error {
-	for deadline := time.Now().Add(patience); ; time.Sleep(5 * time.Millisecond) {
+	for since := time.Now(); ; time.Sleep(5 * time.Millisecond) {
 		waiting := false
-		for _, err := range s.queue.Waiting(ctx) {
+		for d, err := range s.queue.Waiting(ctx) { // those that wait for their first attempt come first
 			if err != nil {
 				return err
 			}
-			waiting = true
+			waiting = d.Hops == 0
 			break
 		}
 		if !waiting {
 			return nil
 		}
-		if time.Now().After(deadline) {
-			return errors.New("everything has arrived, and something still waits to be delivered")
+		if time.Since(since) > patience {
+			return errors.New("deliveries wait for their first attempt, and none is made")
 		}
+	}
+}
+
+// flow publishes events at a steady rate until it is told to stop, and says then
+// how many it has published.
+func (s *Site) flow(ctx context.Context, rate float64, people []account) (stop func() (published int, err error)) {
+	stopping, done := make(chan struct{}), make(chan error, 1)
+	names, published := namesOf(people), 0
+	go func() {
+		tick := time.NewTicker(time.Duration(float64(time.Second) / rate))
+		defer tick.Stop()
+		for {
+			select {
+			case <-stopping:
+				done <- nil
+				return
+			case <-tick.C:
+			}
+			id := int(s.published.Add(1))
+			if err := s.publish(ctx, id, names[id%len(names)]); err != nil {
+				done <- err
+				return
+			}
+			published++
+		}
+	}()
+	return func() (int, error) {
+		close(stopping)
+		err := <-done
+		return published, err
 	}
 }

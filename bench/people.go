@@ -10,14 +10,15 @@ import (
 	"tocsin/prefs"
 )
 
-// account is an account whose members have a webhook each.
+// account is an account whose members all look alike.
 type account struct {
 	name    string
 	members int
-	class   string // of the sink's endpoints
+	class   string // of the sink, that counts what its members get
 }
 
-// accounts are n accounts of one size.
+// accounts are n accounts of one size. What their members have is told by the
+// class: "ios" a device, "email" an address, and everything else a webhook.
 func accounts(n, members int, class string) []account {
 	all := make([]account, n)
 	for i := range all {
@@ -29,9 +30,21 @@ func accounts(n, members int, class string) []account {
 // secret is a signing secret of Standard Webhooks; all endpoints share it.
 const secret = "whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE="
 
-func (s *Site) webhook(class string, n int) map[string]json.RawMessage {
-	settings := fmt.Sprintf(`{"url":"%s/%s/%d","secret":"%s"}`, s.at.HTTP, class, n, secret)
-	return map[string]json.RawMessage{"webhook": json.RawMessage(settings)}
+// person is the n-th member of all accounts.
+func (s *Site) person(a account, n int) prefs.DirectoryUser {
+	switch a.class {
+	case "ios":
+		return prefs.DirectoryUser{Devices: []json.RawMessage{json.RawMessage(fmt.Sprintf(`{"token":"%064x"}`, n+1))}}
+	case "email":
+		return prefs.DirectoryUser{Profile: prefs.Profile{Email: fmt.Sprintf("member%d@example.com", n)}}
+	}
+	settings := fmt.Sprintf(`{"url":"%s","secret":"%s"}`, s.endpoint(a.class, n), secret)
+	return prefs.DirectoryUser{Channels: map[string]json.RawMessage{"webhook": json.RawMessage(settings)}}
+}
+
+// endpoint is the URL of a webhook. Each is on a host of its own.
+func (s *Site) endpoint(class string, n int) string {
+	return fmt.Sprintf("http://127.1.%d.%d:%d/%s/%d", n/250, n%250+1, s.at.Port, class, n)
 }
 
 // settle saves accounts and their members, by the way of tocsin seed.
@@ -40,7 +53,7 @@ func (s *Site) settle(ctx context.Context, all []account) error {
 	for _, a := range all {
 		for i := range a.members {
 			user := fmt.Sprintf("%s-%d", a.name, i)
-			d.Users[user] = prefs.DirectoryUser{Channels: s.webhook(a.class, len(d.Users))}
+			d.Users[user] = s.person(a, len(d.Users))
 			d.Accounts[a.name] = append(d.Accounts[a.name], user)
 		}
 	}

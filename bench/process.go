@@ -77,8 +77,11 @@ func (p *process) lastWords() string {
 	return "; it said: " + string(bytes.TrimSpace(text[max(0, len(text)-enough):]))
 }
 
-// stop asks the process to end and waits until it has.
+// stop asks the process to end and waits until it has. It may be called again.
 func (p *process) stop() {
+	if p.cmd.ProcessState != nil {
+		return
+	}
 	_ = p.cmd.Process.Signal(syscall.SIGTERM) // fails if it has ended by itself
 	killer := time.AfterFunc(stopWait, func() { _ = p.cmd.Process.Kill() })
 	defer killer.Stop()

@@ -14,9 +14,13 @@ type Scenario struct {
 	About   string             // what is measured, for people
 	Targets map[string]float64 // by figure: what it has to reach, or may not exceed
 
+	Slow  bool // not a part of the short form
+	Fresh bool // each run needs a site of its own, because one leaves something behind
+
 	// Prepare seeds the people, starts the worker, and warms everything up.
 	Prepare func(ctx context.Context, s *Site) error
-	// Run measures once. It is called several times on the same site.
+	// Run measures once. Unless Fresh is set it is called several
+	// times on the same site.
 	Run func(ctx context.Context, s *Site) (Figures, error)
 }
 
@@ -24,6 +28,16 @@ type Scenario struct {
 func Scenarios() []Scenario {
 	return []Scenario{
 		oneToOne(),
+		fanOut(),
+		latency(),
+		hanging(),
+		pushes(),
+		mails(),
+		largeAccount(),
+		parked(),
+		dueAtOnce(),
+		endpointBack(),
+		soak(),
 	}
 }
 
@@ -38,17 +52,24 @@ type Result struct {
 // Measure runs a scenario on a site of its own. told hears how it goes.
 func Measure(ctx context.Context, sc Scenario, o Options, told func(string)) (Result, error) {
 	result := Result{Scenario: sc.Name, About: sc.About, Targets: sc.Targets, Values: map[string][]float64{}}
-	site, err := Open(ctx, o)
-	if err != nil {
-		return result, err
-	}
-	defer site.Close()
-	told(sc.Name + ": warming up")
-	if err := sc.Prepare(ctx, site); err != nil {
-		return result, fmt.Errorf("prepare %s: %w", sc.Name, err)
-	}
+	var site *Site
+	defer func() {
+		if site != nil {
+			site.Close()
+		}
+	}()
 	for run := range o.Runs {
 		began := time.Now()
+		if site != nil && sc.Fresh {
+			site.Close()
+			site = nil
+		}
+		if site == nil {
+			var err error
+			if site, err = prepared(ctx, sc, o); err != nil {
+				return result, fmt.Errorf("prepare %s: %w", sc.Name, err)
+			}
+		}
 		figures, err := sc.Run(ctx, site)
 		if err != nil {
 			return result, fmt.Errorf("%s, run %d: %w", sc.Name, run+1, err)
@@ -59,6 +80,19 @@ func Measure(ctx context.Context, sc Scenario, o Options, told func(string)) (Re
 		told(fmt.Sprintf("%s: run %d of %d took %s", sc.Name, run+1, o.Runs, time.Since(began).Round(100*time.Millisecond)))
 	}
 	return result, nil
+}
+
+// prepared is a site on which sc can be run.
+func prepared(ctx context.Context, sc Scenario, o Options) (*Site, error) {
+	site, err := Open(ctx, o)
+	if err != nil {
+		return nil, err
+	}
+	if err := sc.Prepare(ctx, site); err != nil {
+		site.Close()
+		return nil, err
+	}
+	return site, nil
 }
 
 // figures lists the names of a result's figures in the order of a table: what

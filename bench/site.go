@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"sync/atomic"
 	"time"
 
 	"go.uber.org/zap"
@@ -33,7 +34,7 @@ type Site struct {
 	queue     *queue.Queue        // of the producer
 	store     *prefs.Store
 	sink      sink.Client
-	published int // events, ever: ids begin with it
+	published atomic.Int64 // events, ever; the last one's id
 	closers   []func()
 }
 
@@ -149,7 +150,7 @@ func (s *Site) startRedis(ctx context.Context) error {
 func (s *Site) startWorker(ctx context.Context, more ...string) error {
 	args := s.profiled("worker",
 		s.options.Binary, "worker", "--nats-url", s.natsURL, "--redis-url", s.redis, "--secrets-key", s.key,
-		"--webhook-allow", "127.0.0.0/8", "--metrics-addr", "off")
+		"--webhook-allow", "127.0.0.0/8", "--metrics-addr", "off", "--drain-timeout", "1s")
 	p, err := s.run(ctx, "worker", append(args, more...)...)
 	if err != nil {
 		return err
@@ -164,6 +165,14 @@ func (s *Site) profiled(name string, argv ...string) []string {
 		return argv
 	}
 	return append(argv, "--cpu-profile", filepath.Join(s.options.Profile, name+".prof"))
+}
+
+// stopWorker ends the worker as SIGTERM does.
+func (s *Site) stopWorker() {
+	if p := s.processes["worker"]; p != nil {
+		p.stop()
+		delete(s.processes, "worker")
+	}
 }
 
 func freePort(ctx context.Context) (string, error) {

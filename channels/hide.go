@@ -33,6 +33,9 @@ func (e *Exchange) Hide(secrets ...string) {
 	}
 }
 
+// Hidden is a text without these secrets, as Hide leaves them out.
+func Hidden(text string, secrets ...string) string { return hide(text, formsOf(secrets)) }
+
 // formsOf are what to look for, longest first, so that no part of a secret
 // stays because another part was found before the whole.
 func formsOf(secrets []string) []string {

@@ -15,7 +15,7 @@ import (
 // opens no credentials and needs no key.
 func (s *Store) Suppressed(ctx context.Context, deliveries []schema.Delivery) ([]schema.Rule, error) {
 	replies := make([]resolveReply, len(deliveries))
-	err := s.askMany(ctx, len(deliveries), func(c redis.Cmdable) {
+	err := s.askMany(ctx, 5*len(deliveries), func(c redis.Cmdable) {
 		for i, d := range deliveries {
 			replies[i] = askAbout(ctx, c, d)
 		}

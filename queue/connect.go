@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/url"
 	"time"
 
 	"github.com/cenkalti/backoff/v4"
@@ -54,6 +55,9 @@ func Connect(o Options) (*Queue, error) {
 		options = append(options, nats.RootCAs(o.CA))
 	}
 	conn, err := nats.Connect(o.URL, options...)
+	if _, malformed := errors.AsType[*url.Error](err); malformed {
+		err = errors.New("that is no URL") // the cause quotes it, with the password
+	}
 	if err != nil {
 		return nil, fmt.Errorf("connect to NATS at %s: %w", redactURL(o.URL), err)
 	}

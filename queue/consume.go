@@ -38,11 +38,15 @@ const routerConsumer = "router"
 const routeWait = ackWait * 3 / 2
 
 // Deliveries adds the lanes of one channel: one for first attempts, one for
-// each length of wait, so that retries, however many, stay off the way of first
-// attempts, and one for deliveries that are tried alone.
+// those of accounts that have more than their share of them, one for each length
+// of wait, so that retries, however many, stay off the way of first attempts,
+// and one for deliveries that are tried alone.
 func (p *Pool) Deliveries(channel string, slots int, handle deliveryHandler) {
 	p.add(DeliveryStream,
 		jetstream.ConsumerConfig{Durable: channel, FilterSubject: schema.DeliverySubject(channel)},
+		slots, p.delivering(channel, ladder[0], handle))
+	p.add(DeliveryStream,
+		jetstream.ConsumerConfig{Durable: channel + "-crowd", FilterSubject: crowdSubject(channel)},
 		slots, p.delivering(channel, ladder[0], handle))
 	for _, r := range ladder {
 		p.add(RetryStream,

@@ -33,7 +33,7 @@ func (q *Queue) PublishPlans(ctx context.Context, plans []schema.Plan) error {
 	for _, p := range plans {
 		messages = append(messages, keyed{Msg: entry(p.Record())})
 		for _, d := range p.Deliveries {
-			msg := encode(schema.DeliverySubject(d.Channel), d)
+			msg := encode(firstSubject(d), d)
 			if most := q.conn.MaxPayload() - growth; int64(msg.Size()) > most {
 				return fmt.Errorf("delivery has %d bytes with its headers, and at most %d can be carried", msg.Size(), most)
 			}
@@ -41,6 +41,14 @@ func (q *Queue) PublishPlans(ctx context.Context, plans []schema.Plan) error {
 		}
 	}
 	return q.storeAll(ctx, messages)
+}
+
+// firstSubject is where a delivery waits for its first attempt.
+func firstSubject(d schema.Delivery) string {
+	if d.Crowd {
+		return crowdSubject(d.Channel)
+	}
+	return schema.DeliverySubject(d.Channel)
 }
 
 // growth is what retries and a death may add to the headers of a delivery: three

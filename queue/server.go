@@ -30,6 +30,8 @@ func redactURL(list string) string {
 				u.User = url.User("xxxxx") // a bare user part is a token
 				servers[i] = u.String()
 			}
+		} else if at := strings.LastIndexByte(server, '@'); at >= 0 {
+			servers[i] = "xxxxx" + server[at:]
 		}
 	}
 	return strings.Join(servers, ",")

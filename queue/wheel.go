@@ -30,6 +30,10 @@ var ladder = [...]rung{
 	{"6h", 6 * time.Hour},
 }
 
+// crowdSubject holds the first attempts of accounts that have more of them than
+// their share.
+func crowdSubject(channel string) string { return "tocsin.deliveries.crowd." + channel }
+
 func retrySubject(r rung, channel string) string {
 	return "tocsin.retries." + r.name + "." + channel
 }

@@ -88,8 +88,12 @@ func TestServerVersions(t *testing.T) {
 
 func TestURLsAreShownWithoutSecrets(t *testing.T) {
 	t.Parallel()
-	got := redactURL("nats://bob:hunter2@one:4222, nats://tokentoken@two:4222,nats://three:4222")
+	got := redactURL("nats://bob:hunter2@one:4222, nats://tokentoken@two:4222,nats://three:4222,nats://eve:pass word/@four:x")
 	require.NotContains(t, got, "hunter2")
 	require.NotContains(t, got, "tokentoken")
 	require.Contains(t, got, "three:4222")
+	require.NotContains(t, got, "word")
+	_, err := Connect(Options{URL: "nats://eve:pass/word@five:4222 "})
+	require.Error(t, err)
+	require.NotContains(t, err.Error(), "pass")
 }

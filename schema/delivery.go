@@ -24,6 +24,8 @@ type Delivery struct {
 	Strikes  int       // times that this delivery was handed out again and again and never settled
 	Hops     int       // times that it was parked; makes the idempotency key of each parking unique
 	Replays  int       // times that it was replayed from a dead letter
+
+	Crowd bool // its account has more than its share: it waits apart for its first attempt. Known where it is planned
 }
 
 // Attempt tells how one attempt ended.

@@ -16,16 +16,17 @@ import (
 
 // permit lets a delivery be sent now. Who has one sends, or abandons it.
 type permit struct {
-	visits     []*breaker.Visit // of its target and of its host; none where the channel isolates nothing
-	hostIsOurs bool
-	turn       turn // of its room
+	visits []*breaker.Visit // of its target and of its host; none where the channel isolates nothing
+	host   channels.Host
+	turn   turn // of its room
 }
 
 // admit asks whether a delivery may be sent now. If not, it says what becomes of
 // it instead.
 func (dl *Deliverer) admit(stop, ctx context.Context, log *zap.Logger, d schema.Delivery, r prefs.Resolution) (p permit, instead *queue.Outcome) {
 	otherwise := func(o queue.Outcome) (permit, *queue.Outcome) { return permit{}, &o }
-	visits, held, err := dl.visit(stop, ctx, d, r)
+	host := dl.hostOf(r)
+	visits, held, err := dl.visit(stop, ctx, d, r.Fares, host)
 	switch {
 	case err != nil:
 		return otherwise(dl.undecided(stop, ctx, log, d, err))
@@ -34,7 +35,7 @@ func (dl *Deliverer) admit(stop, ctx context.Context, log *zap.Logger, d schema.
 	}
 	turn, err := dl.takeTurn(stop, ctx, d, r)
 	if err == nil && turn.verdict.Answer == pace.Send {
-		return permit{visits, dl.isolates() && dl.Spec.Host(r.Settings).Ours, turn}, nil
+		return permit{visits, host, turn}, nil
 	}
 	dl.abandon(ctx, visits)
 	switch {

@@ -65,7 +65,7 @@ const longestReason = 300
 // learn tells the fleet what an attempt says of its endpoint, and returns how
 // the target fares then.
 func (dl *Deliverer) learn(stop context.Context, log *zap.Logger, p permit, a attempt) breaker.State {
-	evidence := []breaker.Evidence{a.ofTarget(p.hostIsOurs), a.ofHost()}
+	evidence := []breaker.Evidence{a.ofTarget(p.host.Ours), a.ofHost()}
 	for i, v := range p.visits {
 		evidence[i] = v.Leave(evidence[i])
 	}

@@ -46,12 +46,12 @@ const targetsOfHost = 16
 
 // visit asks a delivery's target and host for leave to make an attempt. Without
 // it there are no visits, and held says why.
-func (dl *Deliverer) visit(stop, ctx context.Context, d schema.Delivery, r prefs.Resolution) (visits []*breaker.Visit, held breaker.Held, err error) {
+func (dl *Deliverer) visit(stop, ctx context.Context, d schema.Delivery, fares breaker.Record, at channels.Host) (visits []*breaker.Visit, held breaker.Held, err error) {
 	if !dl.isolates() {
 		return nil, breaker.Held{}, nil
 	}
 	err = patiently(stop, dl.Log, "ask whether an endpoint may be sent to", func() error {
-		endpoints, err := dl.endpoints(ctx, d, r)
+		endpoints, err := dl.endpoints(ctx, d, fares, at)
 		if err == nil {
 			visits, held, err = dl.Isolation.Gate.Visit(ctx, dl.now().UTC(), endpoints...)
 		}
@@ -62,16 +62,23 @@ func (dl *Deliverer) visit(stop, ctx context.Context, d schema.Delivery, r prefs
 
 func (dl *Deliverer) isolates() bool { return dl.Isolation != nil && dl.Spec.Host != nil }
 
-func (dl *Deliverer) endpoints(ctx context.Context, d schema.Delivery, r prefs.Resolution) ([]breaker.Endpoint, error) {
+// hostOf is where a target is reached, if the channel keeps targets apart.
+func (dl *Deliverer) hostOf(r prefs.Resolution) channels.Host {
+	if !dl.isolates() {
+		return channels.Host{}
+	}
+	return dl.Spec.Host(r.Settings)
+}
+
+func (dl *Deliverer) endpoints(ctx context.Context, d schema.Delivery, fares breaker.Record, at channels.Host) ([]breaker.Endpoint, error) {
 	i := dl.Isolation
 	ref := prefs.TargetRef{Channel: d.Channel, ID: d.Target}
 	target := breaker.Endpoint{
-		Name: d.User + "/" + ref.String(), Policy: i.Targets, Most: i.Most, Known: r.Fares,
+		Name: d.User + "/" + ref.String(), Policy: i.Targets, Most: i.Most, Known: fares,
 		Swap: func(ctx context.Context, before, after breaker.Record) (breaker.Record, bool, error) {
 			return i.Fares.SwapFare(ctx, d.User, ref, before, after)
 		},
 	}
-	at := dl.Spec.Host(r.Settings)
 	if at.Name == "" {
 		return []breaker.Endpoint{target}, nil
 	}

@@ -47,6 +47,7 @@ type Router struct {
 	Members    members
 	Deliveries publisher
 	Offered    []string // channels of this installation
+	Share      *Share   // of each account; nil: all go by the same lane
 	Log        *zap.Logger
 }
 
@@ -123,7 +124,8 @@ func (r *Router) fanOut(ctx context.Context, event schema.Event, sequence uint64
 		for i := range plans {
 			plans[i].Sequence, plans[i].Summary = sequence, summary
 			for j := range plans[i].Deliveries {
-				plans[i].Deliveries[j].Since = since
+				d := &plans[i].Deliveries[j]
+				d.Since, d.Crowd = since, r.Share.Exceeds(event.Account, d.Channel, planned)
 			}
 		}
 		if err := r.Deliveries.PublishPlans(ctx, plans); err != nil {

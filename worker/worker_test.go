@@ -68,7 +68,8 @@ type fleet struct {
 	far   *far
 
 	client redis.UniversalClient
-	stop  func()
+	share  *worker.Share // nil: none
+	stop   func()
 }
 
 func quick() worker.Policy {
@@ -141,7 +142,7 @@ func (f *fleet) run(log *zap.Logger, dl *worker.Deliverer) {
 		Queue: f.queue, RouteSlots: 8, Drain: 5 * time.Second,
 		Router: &worker.Router{
 			Parse: validator.Parse, Claims: f.store, Outages: f.store, Members: f.store, Deliveries: f.queue,
-			Offered: []string{"webhook"}, Log: log,
+			Offered: []string{"webhook"}, Log: log, Share: f.share,
 		},
 		Deliverers: []*worker.Deliverer{dl},
 	}

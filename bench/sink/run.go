@@ -15,7 +15,7 @@ import (
 
 // Addresses says where a sink listens. It is the first line that Run writes.
 type Addresses struct {
-	HTTP    string                 `json:"http"`    // URL before the path of an endpoint
+	Port    int                    `json:"port"`    // of webhook endpoints, on every address of 127.0.0.0/8
 	Control string                 `json:"control"` // URL for a Client
 	APNs    string                 `json:"apns"`    // URL of the push service
 	Keys    farend.APNsCredentials `json:"keys"`    // for the push service
@@ -60,7 +60,7 @@ func Run(ctx context.Context, dir string, out io.Writer) error {
 	go func() { failed <- http.Serve(endpoints, s) }()         //nolint:gosec // on the loopback interface, for a benchmark
 	go func() { failed <- http.Serve(control, s.Control()) }() //nolint:gosec // likewise
 	err = json.NewEncoder(out).Encode(Addresses{
-		HTTP:    "http://" + endpoints.Addr().String(),
+		Port:    endpoints.Addr().(*net.TCPAddr).Port,
 		Control: "http://" + control.Addr().String(),
 		APNs:    apns.URL(), Keys: keys, SMTP: inbox.Addr(),
 	})
@@ -77,13 +77,31 @@ func Run(ctx context.Context, dir string, out io.Writer) error {
 
 func listen(ctx context.Context) (endpoints, control net.Listener, err error) {
 	var config net.ListenConfig
-	if endpoints, err = config.Listen(ctx, "tcp", "127.0.0.1:0"); err == nil {
+	if endpoints, err = config.Listen(ctx, "tcp4", ":0"); err == nil {
+		endpoints = loopback{endpoints}
 		control, err = config.Listen(ctx, "tcp", "127.0.0.1:0")
 	}
 	if err != nil {
 		return nil, nil, fmt.Errorf("listen for webhooks: %w", err)
 	}
 	return endpoints, control, nil
+}
+
+// loopback takes connections of this machine alone, to any of its addresses: so
+// endpoints can be on hosts of their own.
+type loopback struct{ net.Listener }
+
+func (l loopback) Accept() (net.Conn, error) {
+	for {
+		conn, err := l.Listener.Accept()
+		if err != nil {
+			return nil, err
+		}
+		if from, ok := conn.RemoteAddr().(*net.TCPAddr); ok && from.IP.IsLoopback() {
+			return conn, nil
+		}
+		_ = conn.Close() // nobody we know
+	}
 }
 
 // count counts what a far end records with the status that accepts.

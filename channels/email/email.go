@@ -66,7 +66,7 @@ func (c *channel) Send(ctx context.Context, d schema.Delivery, to channels.Targe
 		return &channels.Failure{Kind: channels.Permanent, Err: fmt.Errorf("write the mail: %w", redacted(err.Error(), address))}
 	}
 	said, err := c.hand(ctx, letter{from: c.writer.from.Address, to: address, text: text})
-	note(ctx, said, err, address)
+	c.note(ctx, said, err, address)
 	if err != nil {
 		return c.server.failure(ctx, err, address, started)
 	}
@@ -91,7 +91,7 @@ func (c *channel) hand(ctx context.Context, l letter) (reply, error) {
 }
 
 // note tells who watches the attempt what the server said to the mail.
-func note(ctx context.Context, said reply, err error, address string) {
+func (c *channel) note(ctx context.Context, said reply, err error, address string) {
 	watched := channels.Observed(ctx)
 	if watched == nil {
 		return
@@ -101,6 +101,6 @@ func note(ctx context.Context, said reply, err error, address string) {
 	}
 	if said.code != 0 {
 		watched.Status = said.status()
-		watched.Excerpt = redacted(said.String(), address).Error()
+		watched.Excerpt = redacted(said.String(), address, c.server.secrets()...).Error()
 	}
 }

@@ -82,7 +82,7 @@ func (s server) failure(ctx context.Context, err error, address string, started 
 	if opening, ok := errors.AsType[*unopened](err); ok {
 		return s.unopened(opening.err)
 	}
-	failure := &channels.Failure{Err: fmt.Errorf("send through the mail server %s: %w", s.host, redacted(err.Error(), address))}
+	failure := &channels.Failure{Err: fmt.Errorf("send through the mail server %s: %w", s.host, redacted(err.Error(), address, s.secrets()...))}
 	if errors.Is(err, errNeedsUTF8) {
 		failure.Kind = channels.Permanent
 	}
@@ -92,7 +92,7 @@ func (s server) failure(ctx context.Context, err error, address string, started 
 func refusalIn(err error) (*refusal, bool) { return errors.AsType[*refusal](err) }
 
 func (s server) refused(r *refusal, address string, started time.Time) *channels.Failure {
-	said := redacted(r.String(), address)
+	said := redacted(r.String(), address, s.secrets()...)
 	failure := &channels.Failure{
 		Status: r.status(),
 		Err:    fmt.Errorf("the mail server %s refuses at %s: %w", s.host, r.step, said),
@@ -126,7 +126,7 @@ func (u *unopened) Unwrap() error { return u.err }
 // offers rule out, and the moment for all else. What the server says at login
 // is not repeated: it may hold the user's name.
 func (s server) unopened(err error) *channels.Failure {
-	failure := &channels.Failure{Err: fmt.Errorf("connect to the mail server %s: %w", s.host, redacted(err.Error(), ""))}
+	failure := &channels.Failure{Err: fmt.Errorf("connect to the mail server %s: %w", s.host, redacted(err.Error(), "", s.secrets()...))}
 	said, answered := errors.AsType[*textproto.Error](err)
 	_, untrusted := errors.AsType[*tls.CertificateVerificationError](err)
 	switch {

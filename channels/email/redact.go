@@ -4,6 +4,8 @@ import (
 	"errors"
 	"regexp"
 	"strings"
+
+	"tocsin/channels"
 )
 
 var addressPattern = regexp.MustCompile(`[^\s<>]*(@|%40|[+=]40)[^\s<>]*`)
@@ -14,9 +16,11 @@ var linkPattern = regexp.MustCompile(`(?i)(https?:|www\.)[^\s<>"]+|[A-Za-z0-9_.=
 
 const longestReply = 200
 
-// redacted is an error of this text in one line and without addresses and links:
-// servers like to repeat them, addresses whole or only the part before the @.
-func redacted(text, address string) error {
+// redacted is an error of this text in one line and without addresses, links and
+// secrets: servers like to repeat them, addresses whole or only the part before
+// the @.
+func redacted(text, address string, secrets ...string) error {
+	text = channels.Hidden(text, secrets...)
 	text = linkPattern.ReplaceAllString(text, "[link]")
 	text = addressPattern.ReplaceAllString(text, "[address]")
 	if local, _, found := strings.Cut(address, "@"); found {

@@ -152,3 +152,9 @@ func (s server) options(conn net.Conn) []gomail.Option {
 	}
 	return options
 }
+
+// secrets are what no text may repeat: the password, also as PLAIN wraps it
+// (RFC 4616).
+func (s server) secrets() []string {
+	return []string{s.password, "\x00" + s.username + "\x00" + s.password}
+}

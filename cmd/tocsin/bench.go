@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -48,7 +49,7 @@ func (c *benchLsCmd) Run(std stdio) error {
 
 type benchRunCmd struct {
 	Output    outputFlags `embed:""`
-	Scenarios []string    `arg:"" optional:"" name:"scenario" help:"What to measure; see 'tocsin bench ls'. Default: everything."`
+	Scenarios []string    `arg:"" optional:"" name:"scenario" help:"What to measure; see 'tocsin bench ls'. Default: what takes seconds; with --long everything."`
 	Runs      int         `name:"runs" default:"3" help:"Runs of each scenario (${default})."`
 	Long      bool        `name:"long" help:"With the full numbers of each scenario, which take up to an hour."`
 	Tiny      bool        `name:"tiny" hidden:""`
@@ -97,7 +98,7 @@ func (c *benchRunCmd) Run(ctx context.Context, std stdio) error {
 func (c *benchRunCmd) chosen() ([]bench.Scenario, error) {
 	all := bench.Scenarios()
 	if len(c.Scenarios) == 0 {
-		return all, nil
+		return slices.DeleteFunc(all, func(s bench.Scenario) bool { return s.Slow && !c.Long }), nil
 	}
 	var chosen []bench.Scenario
 	for _, name := range c.Scenarios {

@@ -156,6 +156,7 @@ func newRouter(store *prefs.Store, q *queue.Queue, offered []string, log *zap.Lo
 	}
 	return &worker.Router{
 		Parse: validator.Parse, Claims: store, Outages: store, Members: store, Deliveries: q, Offered: offered, Log: log,
+		Share: worker.NewShare(),
 	}, nil
 }
 

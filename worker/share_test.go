@@ -1,0 +1,76 @@
+package worker_test
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"tocsin/channels"
+	"tocsin/prefs"
+	"tocsin/schema"
+	"tocsin/worker"
+)
+
+func TestShareOfAnAccount(t *testing.T) {
+	t.Parallel()
+	s := &worker.Share{Burst: 10, Rate: 2, Quiet: 5 * time.Second}
+	now := time.Now()
+	exceeding := func(account, channel string, n int) (exceeding int) {
+		for range n {
+			if s.Exceeds(account, channel, now) {
+				exceeding++
+			}
+		}
+		return exceeding
+	}
+	require.Equal(t, 990, exceeding("acme", "email", 1000))
+	require.Zero(t, exceeding("zeta", "email", 10), "another account's share is its own")
+	require.Zero(t, exceeding("acme", "webhook", 10), "and so is that of another channel")
+	now = now.Add(4 * time.Second)
+	require.Equal(t, 1, exceeding("acme", "email", 1), "it has had too many a moment ago")
+	now = now.Add(6 * time.Second)
+	require.Zero(t, exceeding("acme", "email", 10))
+	for i := range 20_000 { // many accounts at a time
+		require.False(t, s.Exceeds(fmt.Sprint(i), "email", now))
+		now = now.Add(time.Second)
+	}
+	var none *worker.Share
+	require.False(t, none.Exceeds("acme", "email", now))
+}
+
+// Four hundred events of one account are routed before the one of another.
+func TestBurstOfOneAccountWaitsForItself(t *testing.T) {
+	t.Parallel()
+	f := newServers(t)
+	f.join("ada")
+	require.NoError(t, f.store.PutUser(t.Context(), "zoe", prefs.Profile{}))
+	require.NoError(t, f.store.AddMember(t.Context(), "zeta", "zoe"))
+	f.setHook("zoe", "https://hooks.example.com/zoe")
+	f.far = &far{seen: make(chan arrival, 20_000), answer: func(context.Context, schema.Delivery, channels.Target) error {
+		time.Sleep(10 * time.Millisecond) // the channel is slow
+		return nil
+	}}
+	f.share = &worker.Share{Burst: 10, Rate: 1, Quiet: time.Minute}
+	const burst = 400
+	for i := range burst {
+		f.publish(fmt.Sprint("e", i))
+	}
+	f.publish("the one", func(e *schema.Event) { e.Account = "zeta" })
+	f.run(f.log, &worker.Deliverer{
+		Channel: f.far, Spec: channels.Spec{Name: "webhook", Label: "Webhook", Timeout: 10 * time.Second},
+		Targets: f.store, Notices: f.queue, Policy: quick(), Slots: 1, Log: f.log,
+	})
+	before := 0
+	for f.next().User != "zoe" {
+		before++
+	}
+	t.Log(before, "of", burst, "arrived before it")
+	require.Less(t, before, burst*3/4, "it was not the last")
+	f.far.answers(accepts)
+	for range burst - before {
+		require.Equal(t, "ada", f.next().User, "and the others come, too")
+	}
+}
