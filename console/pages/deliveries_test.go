@@ -157,7 +157,7 @@ func TestHealthInPlainWords(t *testing.T) {
 	health := func(words ...string) {
 		t.Helper()
 		_, page := v.get("/settings/ada/channels")
-		card := page[strings.Index(page, `id="webhook"`):]
+		_, card, _ := strings.Cut(page, `id="webhook"`)
 		for _, w := range words {
 			require.Contains(t, card, w)
 		}
