@@ -282,7 +282,7 @@ func TestRateIsEachKeysOwn(t *testing.T) {
 func TestWithoutKeysNothingIsAnswered(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, func(o *api.Options) { o.Keys = api.Keys{} })
-	for _, c := range calls {
+	for _, c := range allCalls() {
 		require.Contains(t, f.call(c.method, c.path, c.body).refused(403).Detail, "TOCSIN_API_KEYS")
 	}
 	require.Contains(t, f.call("GET", "/openapi.json", "").text, `"3.1.0"`)
