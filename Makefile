@@ -5,7 +5,7 @@ GO      ?= go
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LINT    := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 
-.PHONY: run test check build image clean
+.PHONY: run test bench check build image clean
 
 # Compiled without optimisation: on a new machine it is ready in half the time.
 run:
@@ -19,6 +19,11 @@ build:
 # publisher in another language.
 test: needs-redis-server needs-postfix needs-fakeroot needs-python3 needs-curl needs-chromium
 	$(GO) test -race -timeout 10m ./...
+
+# What the fleet costs on this machine: less than five minutes, on two cores
+# that have nothing else to do. BENCH=--compare=FILE, or names of scenarios.
+bench: needs-redis-server build
+	bin/tocsin bench run $(BENCH)
 
 check:
 	@test -z "$$(gofmt -l .)" || { echo "not gofmt-clean:"; gofmt -l .; exit 1; }

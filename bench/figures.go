@@ -25,6 +25,7 @@ var units = map[string]unit{
 	"p50":        {"ms", false},
 	"p99":        {"ms", false},
 	"first":      {"ms", false},
+	"delivered":  {"deliveries", true},
 	"duplicates": {"deliveries", false},
 	"most":       {"requests at a time", false},
 	"times":      {"× without", false},

@@ -77,7 +77,7 @@ func (s *Site) burstOf(ctx context.Context, f Figures, n int, people []account) 
 	}
 	seen := counts[people[0].class]
 	f["throughput"] = float64(n) / seen.Last.Sub(began).Seconds()
-	f["duplicates"] = float64(seen.Repeated)
+	f["delivered"], f["duplicates"] = float64(seen.Delivered), float64(seen.Repeated)
 	return nil
 }
 

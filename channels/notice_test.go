@@ -261,3 +261,19 @@ func TestDescribeDeliverySaysHowLongItWasDown(t *testing.T) {
 		require.Equal(t, channels.Describe(d.Event), channels.DescribeDelivery(d), "nobody remembers")
 	}
 }
+
+func BenchmarkRender(b *testing.B) {
+	e := schema.Event{Type: "stack.redeploy.ok", Time: moment, Data: json.RawMessage(redeployed)}
+	b.Run("notice", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			channels.Describe(e)
+		}
+	})
+	b.Run("line", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			channels.Line(e)
+		}
+	})
+}

@@ -54,3 +54,19 @@ func BenchmarkResolve(b *testing.B) {
 		})
 	})
 }
+
+// BenchmarkPlan decides for 100 members, without Redis.
+func BenchmarkPlan(b *testing.B) {
+	recipients := make([]prefs.Recipient, 100)
+	for i := range recipients {
+		recipients[i] = prefs.Recipient{User: fmt.Sprint("user", i), Targets: []prefs.TargetRef{hook, {Channel: "email", ID: "main"}}}
+	}
+	e := schema.Event{Source: "/bench", ID: "1", Type: "job.fail", Account: "acme"}
+	b.ReportAllocs()
+	for b.Loop() {
+		planned := prefs.Plan(e, recipients, []string{"email", "webhook"}, noon)
+		if len(planned) != len(recipients) {
+			b.Fatal(len(planned))
+		}
+	}
+}

@@ -2,7 +2,6 @@ package queue
 
 import (
 	"fmt"
-	"maps"
 	"strconv"
 	"strings"
 	"time"
@@ -48,7 +47,7 @@ const (
 const maxReason = 500
 
 func encode(subject string, d schema.Delivery) *nats.Msg {
-	header := nats.Header(maps.Clone(d.Event.Header()))
+	header := nats.Header(d.Event.Header())
 	set := func(name, value string) { header[name] = []string{value} }
 	count := func(name string, n int) {
 		if n != 0 {

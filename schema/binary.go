@@ -112,9 +112,12 @@ func (e Event) Header() Header {
 // percentEncode encodes what the CloudEvents binding for NATS does not allow
 // in a header: space, double quote, percent, and all but printable ASCII.
 func percentEncode(s string) string {
+	if strings.IndexFunc(s, encoded) < 0 {
+		return s
+	}
 	var b strings.Builder
 	for _, c := range []byte(s) {
-		if c <= ' ' || c > '~' || c == '"' || c == '%' {
+		if encoded(rune(c)) {
 			fmt.Fprintf(&b, "%%%02X", c)
 		} else {
 			b.WriteByte(c)
@@ -122,6 +125,8 @@ func percentEncode(s string) string {
 	}
 	return b.String()
 }
+
+func encoded(c rune) bool { return c <= ' ' || c > '~' || c == '"' || c == '%' }
 
 // ReadEvent reads an event that [Event.Header] wrote, for messages of ours
 // that carry an event which was validated before. It checks that the

@@ -83,3 +83,11 @@ func TestChannelCanOnlyShortenTheWindow(t *testing.T) {
 	require.Equal(t, 72*time.Hour, standard().Within(100*time.Hour).Window)
 	require.Equal(t, 72*time.Hour, standard().Within(0).Window)
 }
+
+func BenchmarkBackoff(b *testing.B) {
+	policy, start := standard(), time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC)
+	b.ReportAllocs()
+	for b.Loop() {
+		policy.Next("5b0c2f5e-6ad4-5d8b-9c0e-1f6a7b8c9d0e", 8, start, start, 0)
+	}
+}

@@ -3,7 +3,9 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"os"
 	"slices"
 	"strings"
@@ -77,22 +79,32 @@ func (c *benchRunCmd) Run(ctx context.Context, std stdio) error {
 	options := bench.Options{
 		Binary: binary, Runs: max(c.Runs, 1), Long: c.Long, Tiny: c.Tiny, Profile: c.Profile, Log: zap.NewNop(),
 	}
+	var failed error
 	for _, s := range scenarios {
 		result, err := bench.Measure(ctx, s, options, func(news string) { fmt.Fprintln(std.err, news) })
-		if err != nil {
-			return err
+		if err != nil { // no figure for this one; the others stand
+			failed = errors.Join(failed, err)
+			continue
 		}
 		report.Results = append(report.Results, result)
 	}
+	return errors.Join(c.write(std, report, before), failed)
+}
+
+// write writes the report to out, and what has changed to err.
+func (c *benchRunCmd) write(std stdio, report bench.Report, before *bench.Report) error {
+	write := report.Write
 	if c.Output.json() {
-		err = json.NewEncoder(std.out).Encode(report)
-	} else {
-		err = report.Write(std.out)
+		write = func(out io.Writer) error { return json.NewEncoder(out).Encode(report) }
 	}
+	err := write(std.out)
 	if err == nil && before != nil {
 		err = bench.Compare(std.err, *before, report)
 	}
-	return err
+	if err != nil {
+		return fmt.Errorf("write the results: %w", err)
+	}
+	return nil
 }
 
 func (c *benchRunCmd) chosen() ([]bench.Scenario, error) {
