@@ -15,9 +15,9 @@ run:
 build:
 	CGO_ENABLED=0 $(GO) build -trimpath -o bin/tocsin ./cmd/tocsin
 
-# The tests use a real redis-server, a real mail server, and a publisher in
-# another language.
-test: needs-redis-server needs-exim4 needs-python3
+# The tests use a real redis-server, a real mail server, a real browser, and a
+# publisher in another language.
+test: needs-redis-server needs-postfix needs-fakeroot needs-python3 needs-curl needs-chromium
 	$(GO) test -race -timeout 10m ./...
 
 check:
@@ -32,11 +32,13 @@ image:
 clean:
 	rm -rf bin
 
-# needs-X installs the program X with its Debian package unless it is there.
-package-exim4 := exim4-daemon-light
+# needs-X installs the program X with its Debian package unless it is there. A
+# Postfix that is installed for the tests is not set up to run by itself, and no
+# other mail server gives way to it.
+before-postfix = echo 'postfix postfix/main_mailer_type select No configuration' | $$as_root debconf-set-selections &&
 needs-%:
 	@PATH="$$PATH:/usr/sbin" command -v $* >/dev/null || { \
 		echo "installing $*"; \
 		as_root=$$([ "$$(id -u)" = 0 ] || echo sudo); \
-		$$as_root apt-get update -q && DEBIAN_FRONTEND=noninteractive $$as_root apt-get install -qy --no-install-recommends $(or $(package-$*),$*); \
+		$(before-$*) $$as_root apt-get update -q && DEBIAN_FRONTEND=noninteractive $$as_root apt-get install -qy --no-install-recommends --no-remove $(or $(package-$*),$*); \
 	}

@@ -30,7 +30,7 @@ var mayImport = map[string][]string{
 	"channels/channeltest": {"schema", "channels"},
 	"console/links":        {"linkkey"},
 	"console/targets":      {"schema", "prefs", "channels"},
-	"console/api":          {"schema", "prefs", "channels", "queue", "ledger", "console/links", "console/targets"},
+	"console/api":          {"schema", "prefs", "channels", "queue", "ledger", "replay", "console/links", "console/targets"},
 	"console/pages":        {"schema", "prefs", "channels", "queue", "ledger", "console/links", "console/targets"},
 	"worker":               {"schema", "queue", "prefs", "pace", "breaker", "channels"},
 	"replay":               {"schema", "queue"},

@@ -24,6 +24,10 @@ type About struct {
 	RedisURL    string
 	PublishLine string // a command line to try
 	Version     string
+
+	// Settings makes a link to the user's settings page, good once. Nil: there
+	// is no such page.
+	Settings func() string
 }
 
 //go:embed assets
@@ -49,6 +53,7 @@ type page struct {
 //	GET  /received?after=N what arrived after the first N things, as JSON
 //	GET  /stream           the same as server-sent events, without end
 //	GET  /mail/{seq}       a mail, sandboxed
+//	GET  /open-settings    redirects to the user's settings page
 //	GET  /healthz          200 while the process serves
 //
 // publish is called from many goroutines. Requests by any but a local name are
@@ -70,9 +75,18 @@ func NewPage(log *farend.Log, publish func(ctx context.Context, typeName string)
 	mux.HandleFunc("GET /received", p.received)
 	mux.HandleFunc("GET /stream", p.stream)
 	mux.HandleFunc("GET /mail/{seq}", p.mail)
+	mux.HandleFunc("GET /open-settings", p.openSettings)
 	mux.HandleFunc("GET /healthz", healthy)
 	mux.Handle("GET /assets/", http.FileServerFS(assets))
 	return p.watchShutdown(onlyLocal(sameOrigin(withHeaders(mux))))
+}
+
+func (p *page) openSettings(w http.ResponseWriter, r *http.Request) {
+	if p.about.Settings == nil {
+		http.NotFound(w, r)
+		return
+	}
+	http.Redirect(w, r, p.about.Settings(), http.StatusSeeOther)
 }
 
 func healthy(w http.ResponseWriter, _ *http.Request) {

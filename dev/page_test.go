@@ -2,6 +2,7 @@ package dev_test
 
 import (
 	"context"
+	"fmt"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -222,4 +223,22 @@ func TestAssetsStaySmall(t *testing.T) {
 		require.NoError(t, err)
 		require.LessOrEqual(t, strings.Count(string(text), "\n"), most, name)
 	}
+}
+
+// Each click is a link of its own, since one is good once.
+func TestOpensSettings(t *testing.T) {
+	t.Parallel()
+	made := 0
+	with := about
+	with.Settings = func() string { made++; return fmt.Sprint("http://127.0.0.1/settings?link=", made) }
+	page := dev.NewPage(new(farend.Log), new(published).publish, with)
+	require.Contains(t, get(t, page, "/").Body.String(), `href="/open-settings"`)
+	for n := range 2 {
+		answer := get(t, page, "/open-settings")
+		require.Equal(t, http.StatusSeeOther, answer.Code)
+		require.Equal(t, fmt.Sprint("http://127.0.0.1/settings?link=", n+1), answer.Header().Get("Location"))
+	}
+	without := dev.NewPage(new(farend.Log), new(published).publish, about)
+	require.NotContains(t, get(t, without, "/").Body.String(), "open-settings")
+	require.Equal(t, http.StatusNotFound, get(t, without, "/open-settings").Code)
 }

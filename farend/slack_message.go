@@ -34,7 +34,8 @@ const (
 	slackFields      = 25
 	slackFieldTitle  = 256
 	slackFieldValue  = 1024
-	slackCard        = 6000
+	slackCard        = 6000 // of all attachments together
+	slackList        = 4096 // text of an attachment
 	slackAttachments = 10
 )
 
@@ -54,10 +55,15 @@ func (m slackMessage) problem() string {
 	case len(m.Attachments) > slackAttachments:
 		return "too_many_attachments"
 	}
+	total := 0
 	for _, a := range m.Attachments {
 		if !a.valid() {
 			return "invalid_attachments"
 		}
+		total += a.size()
+	}
+	if total > slackCard {
+		return "invalid_attachments"
 	}
 	return ""
 }
@@ -65,13 +71,20 @@ func (m slackMessage) problem() string {
 func (a slackAttachment) valid() bool {
 	link := a.TitleLink == "" || strings.HasPrefix(a.TitleLink, "https://") || strings.HasPrefix(a.TitleLink, "http://")
 	ok := (a.Fallback != "" || a.Text != "") && link && slackColor.MatchString(a.Color) && len(a.Fields) <= slackFields &&
-		fits(a.Title, slackTitle)
-	total := utf8.RuneCountInString(a.Title + a.Text)
+		fits(a.Title, slackTitle) && fits(a.Text, slackList)
 	for _, f := range a.Fields {
 		ok = ok && f.Title != "" && f.Value != "" && fits(f.Title, slackFieldTitle) && fits(f.Value, slackFieldValue)
-		total += utf8.RuneCountInString(f.Title + f.Value)
 	}
-	return ok && total <= slackCard
+	return ok
+}
+
+// size is what counts for the limit of all attachments.
+func (a slackAttachment) size() int {
+	size := utf8.RuneCountInString(a.Title + a.Text)
+	for _, f := range a.Fields {
+		size += utf8.RuneCountInString(f.Title + f.Value)
+	}
+	return size
 }
 
 func fits(text string, longest int) bool {
@@ -83,6 +96,9 @@ func (m slackMessage) readable() string {
 	lines := []string{m.Text}
 	for _, a := range m.Attachments {
 		lines = append(lines, a.Title)
+		if a.Text != "" {
+			lines = append(lines, a.Text)
+		}
 		for _, f := range a.Fields {
 			lines = append(lines, f.Title+": "+f.Value)
 		}

@@ -27,6 +27,10 @@ type LetterFilter struct {
 	Sequences []uint64 `json:"sequences,omitempty" doc:"These letters alone."`
 }
 
+// mostSequences is how many letters can be named one by one: a replay keeps its
+// filter in one message, of at most 1 MiB.
+const mostSequences = 10_000
+
 // Check says what can match nothing.
 func (f LetterFilter) Check() error {
 	if f.Channel != "" && !schema.ValidID(f.Channel) {
@@ -34,6 +38,9 @@ func (f LetterFilter) Check() error {
 	}
 	if _, known := schema.TypeNamed(f.Type); f.Type != "" && f.Type != schema.UnknownType && !known {
 		return fmt.Errorf("type: there is no event type %q", f.Type)
+	}
+	if len(f.Sequences) > mostSequences {
+		return fmt.Errorf("sequences: at most %d letters can be named one by one, and these are %d", mostSequences, len(f.Sequences))
 	}
 	return nil
 }

@@ -93,6 +93,9 @@ func (r *Replays) lease() time.Duration { return cmp.Or(r.Lease, defaultLease) }
 // ErrEnded says that a job has ended and can be told nothing more.
 var ErrEnded = errors.New("the replay has ended")
 
+// ErrNotBegun says that a job that was only planned cannot be paused.
+var ErrNotBegun = errors.New("the replay has not begun")
+
 // ErrHeld says that another process runs the job.
 var ErrHeld = errors.New("another process runs the replay")
 
@@ -147,7 +150,7 @@ func (r *Replays) tell(ctx context.Context, id string, state State) (Job, error)
 		case job.State.Ended():
 			return fmt.Errorf("%w: it is %s", ErrEnded, job.State)
 		case job.State == Planned && state == Paused:
-			return errors.New("the replay has not begun")
+			return ErrNotBegun
 		}
 		job.State = state
 		return nil

@@ -49,9 +49,6 @@ const (
 	// mostSamples and mostGroups bound what a person reads, and what a job takes.
 	mostSamples = 20
 	mostGroups  = 100
-	// mostSequences is how many letters can be named one by one: a job is one
-	// message of NATS, at most 1 MiB.
-	mostSequences = 10_000
 )
 
 // ErrNothing says that no dead letter matches.
@@ -61,10 +58,7 @@ var ErrNothing = errors.New("no dead letter matches")
 // queue.ErrNoLetter if one that is named by its sequence is not there, and
 // ErrNothing if there are none.
 func (r *Replays) Plan(ctx context.Context, f queue.LetterFilter, rate float64) (Job, error) {
-	switch {
-	case len(f.Sequences) > mostSequences:
-		return Job{}, fmt.Errorf("at most %d letters can be named one by one, and these are %d", mostSequences, len(f.Sequences))
-	case rate < 0:
+	if rate < 0 {
 		return Job{}, fmt.Errorf("the rate is %g, and cannot be negative", rate)
 	}
 	if err := f.Check(); err != nil {

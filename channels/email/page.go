@@ -16,7 +16,7 @@ type page struct {
 	Facts   []fact // with times as the person's clock shows them
 	Subject string
 	Mood    string // "good", "bad" or "neutral"
-	Summary string // what an inbox shows behind the subject
+	Summary string // what an inbox shows behind the subject, and none of it again
 	Open    string // what the link's button says
 	Type    string // name of the event type
 	Meaning string // of the event type, as the settings page words it
@@ -51,9 +51,11 @@ func newPage(d schema.Delivery, person channels.Person) page {
 	for _, f := range notice.Facts {
 		shown := fact{f.Label, f.In(place), f.Line(place)}
 		p.Facts = append(p.Facts, shown)
-		if f.ReadsOn() {
+		switch {
+		case strings.Contains(p.Subject, f.Value):
+		case f.ReadsOn() || f.Label == "Schedule":
 			summary = append(summary, shown.Line)
-		} else {
+		default:
 			summary = append(summary, shown.Value)
 		}
 	}

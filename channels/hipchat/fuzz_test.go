@@ -3,7 +3,9 @@ package hipchat
 import (
 	"encoding/json"
 	"net/http"
+	"net/url"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 	"unicode/utf8"
@@ -35,6 +37,46 @@ func FuzzMessage(f *testing.F) {
 			require.NotEmpty(t, p.Card.Title)
 			require.NotEmpty(t, p.Card.Description.Value)
 		}
+	})
+}
+
+// Whatever a server answers, its text is not repeated.
+func FuzzOutcome(f *testing.F) {
+	f.Add(200, []byte(`{"status":"sent"}`), false)
+	f.Add(403, []byte(`{"error":{"code":403,"message":"Rate limit exceeded CANARY"}}`), true)
+	f.Add(401, []byte(`{"error":{"code":401,"message":"CANARY"}}`), false)
+	f.Add(404, []byte(`<html>CANARY`), true)
+	f.Add(204, []byte(nil), true)
+	f.Fuzz(func(t *testing.T, status int, body []byte, v2 bool) {
+		s := Settings{APIVersion: map[bool]string{true: "2", false: "1"}[v2]}
+		err := outcome(s, answer{status, http.Header{}, append(body, "CANARY"...)}, time.Now())
+		if err == nil {
+			require.Contains(t, []int{200, 204}, status)
+			return
+		}
+		failure := channels.FailureOf(err)
+		require.Equal(t, failure.Kind == channels.Gone, !failure.Since.IsZero())
+		require.NotContains(t, failure.Error(), "CANARY")
+		require.NotContains(t, failure.Error(), "\n")
+	})
+}
+
+func FuzzSettings(f *testing.F) {
+	f.Add([]byte(`{"token":"CANARY t","room":"Ops","api_version":"2"}`))
+	f.Add([]byte(`{"token":"t","room":".."}`))
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		s, err := parseSettings(raw)
+		require.Equal(t, err == nil, check(raw) == nil)
+		if err != nil {
+			require.NotContains(t, err.Error(), "CANARY")
+			return
+		}
+		base, err := url.Parse("https://chat.example.com/base")
+		require.NoError(t, err)
+		req, err := (&channel{base: base}).request(t.Context(), s, posting{From: sender})
+		require.NoError(t, err, "what passes makes a request")
+		require.Equal(t, "chat.example.com", req.URL.Host)
+		require.True(t, strings.HasPrefix(req.URL.EscapedPath(), "/base/v"), req.URL.EscapedPath())
 	})
 }
 

@@ -27,6 +27,10 @@ const (
 	http2Silence = 15 * time.Second
 
 	longestHeader = 64 << 10
+
+	// bufferSize is half of net/http's: a request and the head of an answer fit,
+	// and a worker keeps two of these for each of idleConns.
+	bufferSize = 2 << 10
 )
 
 type dialFunc func(ctx context.Context, network, address string) (net.Conn, error)
@@ -41,6 +45,8 @@ func newTransport(dial dialFunc, security *tls.Config) *http.Transport {
 		HTTP2:                  &http.HTTP2Config{SendPingTimeout: http2Silence},
 		DisableCompression:     true,
 		MaxResponseHeaderBytes: longestHeader,
+		ReadBufferSize:         bufferSize,
+		WriteBufferSize:        bufferSize,
 		MaxIdleConns:           idleConns,
 		MaxIdleConnsPerHost:    idlePerHost,
 		IdleConnTimeout:        idleTimeout,

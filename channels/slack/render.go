@@ -1,6 +1,7 @@
 package slack
 
 import (
+	"fmt"
 	"regexp"
 	"strings"
 	"unicode/utf8"
@@ -17,7 +18,8 @@ const (
 	longestTitle = 256
 	longestLabel = 256
 	longestValue = 1024
-	longestCard  = 6000 // title and fields together
+	longestCard  = 6000 // of all cards: titles, texts and fields together
+	longestList  = 4096 // text of a card
 	mostFields   = 25
 )
 
@@ -34,6 +36,7 @@ type attachment struct {
 	Fallback  string   `json:"fallback"`
 	Color     string   `json:"color"`
 	Title     string   `json:"title,omitempty"`
+	Text      string   `json:"text,omitempty"`
 	TitleLink string   `json:"title_link,omitempty"`
 	Fields    []field  `json:"fields,omitempty"`
 	Markdown  []string `json:"mrkdwn_in"` // empty: nowhere
@@ -46,8 +49,9 @@ type field struct {
 }
 
 // render says what happened in the text, which is also what a notification
-// shows, and puts the details on a card that links to the resource.
-func render(n channels.Notice) message {
+// shows, and puts the details on a card that links to the resource. Others get
+// a card of their own, with a line for each.
+func render(n channels.Notice, also []channels.Brief) message {
 	text := escape(n.Title, longestText)
 	card := attachment{
 		Fallback:  text,
@@ -59,8 +63,33 @@ func render(n channels.Notice) message {
 	if card.Title == "" && n.Link != "" {
 		card.Title = "Open"
 	}
-	card.Fields = fieldsOf(n.Facts, longestCard-len(card.Title))
-	return message{Text: text, Attachments: []attachment{card}}
+	if len(also) == 0 {
+		card.Fields = fieldsOf(n.Facts, longestCard-len(card.Title))
+		return message{Text: text, Attachments: []attachment{card}}
+	}
+	others := list(also)
+	card.Fields = fieldsOf(n.Facts, longestCard-len(card.Title)-len(others.Text))
+	more := fmt.Sprintf(" – and %d more, since this channel takes only so many messages", len(also))
+	return message{Text: escape(n.Title, longestText-len(more)) + more, Attachments: []attachment{card, others}}
+}
+
+// list is a card with a line for each: they give up their ends to fit, and none
+// is left out.
+func list(also []channels.Brief) attachment {
+	share := longestList/len(also) - 1
+	lines := make([]string, len(also))
+	worst := also[0].Outcome
+	for i, brief := range also {
+		lines[i] = "• "
+		if !brief.Time.IsZero() {
+			lines[i] += brief.Time.UTC().Format("15:04 MST") + " "
+		}
+		lines[i] += escape(brief.Text, share-len(lines[i]))
+		if brief.Outcome == schema.Bad || worst == schema.Good {
+			worst = brief.Outcome
+		}
+	}
+	return attachment{Fallback: fmt.Sprint(len(also), " more"), Color: color(worst), Text: strings.Join(lines, "\n"), Markdown: []string{}}
 }
 
 // fieldsOf leaves out whole what does not fit.

@@ -27,12 +27,17 @@ func open(policy outbound.Policy) *channel {
 
 // Send shows the event in the chat channel once.
 func (c *channel) Send(ctx context.Context, d schema.Delivery, to channels.Target) error {
+	return c.SendDigest(ctx, d, nil, to)
+}
+
+// SendDigest shows the event, and a line for each of also, in one message.
+func (c *channel) SendDigest(ctx context.Context, d schema.Delivery, also []channels.Brief, to channels.Target) error {
 	started := time.Now()
 	where, err := parseSettings(to.Settings)
 	if err != nil {
 		return &channels.Failure{Kind: channels.Permanent, Err: err}
 	}
-	body, err := json.Marshal(render(channels.DescribeDelivery(d)))
+	body, err := json.Marshal(render(channels.DescribeDelivery(d), also))
 	if err != nil {
 		return &channels.Failure{Kind: channels.Permanent, Err: fmt.Errorf("encode chat message: %w", err)}
 	}

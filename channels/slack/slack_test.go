@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -184,4 +185,16 @@ func TestBackOnSaysHowLongItWasDown(t *testing.T) {
 	require.NoError(t, local().Send(t.Context(), d, target(t, server.URL()+farend.SlackHook)))
 	received, _ := log.Since(0)
 	require.Contains(t, received[0].Text, "Down for: 2 h 14 min\n")
+}
+
+// All three servers take the longest digest.
+func TestDigestInTheChannel(t *testing.T) {
+	t.Parallel()
+	server, log := newSlack(t)
+	also := slices.Repeat([]channels.Brief{{Text: strings.Repeat("&", 200), Outcome: schema.Bad, Time: time.Unix(0, 0)}}, channels.MostBriefs)
+	for _, path := range []string{farend.SlackHook, farend.MattermostHook, farend.DiscordHook} {
+		require.NoError(t, local().SendDigest(t.Context(), delivery("stack.redeploy.fail", "Ledger"), also, target(t, server.URL()+path)), path)
+		received, _ := log.Since(0)
+		require.Equal(t, channels.MostBriefs, strings.Count(received[len(received)-1].Text, "00:00 UTC &"), path)
+	}
 }

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"sync"
 	"syscall"
 	"time"
 
@@ -82,6 +83,9 @@ func (c *devCmd) run(ctx context.Context, std stdio) error {
 	defer front.close()
 	stopFront := serve(listener, front.mux, log)
 	defer stopFront()
+	var replays sync.WaitGroup
+	replays.Go(func() { front.runReplays(ctx, log) })
+	defer replays.Wait()
 	fmt.Fprintf(std.out, "\nTocsin is running. Stop it with Ctrl-C.\n\n  See what arrives   %s\n  Change settings    %s\n  Call the API       %s\n  Publish an event   %s\n\n",
 		d.publicURL, front.links.Settings(devUser, time.Now().Add(24*time.Hour)), d.callLine(), d.publishLine())
 	if code := run(ctx, d.workerArgs(c.Log), std); code != exitDone {

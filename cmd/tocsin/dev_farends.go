@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"strings"
+	"time"
 
 	"go.uber.org/zap"
 
@@ -128,6 +129,7 @@ func (d *devParts) front(logs logFlags, log *zap.Logger, publish func(ctx contex
 	f.mux.Handle("/", dev.NewPage(&d.received, publish, dev.About{
 		Account: devAccount, User: devUser, NATSURL: d.natsURL, RedisURL: d.redisURL,
 		PublishLine: d.publishLine(), Version: version(),
+		Settings: func() string { return f.links.Settings(devUser, time.Now().Add(time.Minute)) },
 	}))
 	return f, nil
 }

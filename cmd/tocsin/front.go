@@ -7,6 +7,7 @@ import (
 	"iter"
 	"net/http"
 	"slices"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 	"go.uber.org/zap"
@@ -20,6 +21,7 @@ import (
 	"tocsin/console/targets"
 	"tocsin/prefs"
 	"tocsin/queue"
+	"tocsin/replay"
 	"tocsin/schema"
 )
 
@@ -31,6 +33,7 @@ type front struct {
 	redis    redis.UniversalClient
 	channels *targets.Channels
 	links    *links.Links
+	replays  *replay.Replays
 	closers  []func()
 }
 
@@ -38,6 +41,12 @@ func (f *front) close() {
 	for _, c := range slices.Backward(f.closers) {
 		c()
 	}
+}
+
+// runReplays runs replays that the API has started, until ctx is done.
+func (f *front) runReplays(ctx context.Context, log *zap.Logger) {
+	const lookEvery = 2 * time.Second // how soon one begins
+	f.replays.Serve(ctx, lookEvery, log)
 }
 
 // front builds all of it. It waits neither for Redis nor for NATS.
@@ -88,6 +97,7 @@ func (c *webCmd) openParts(f *front, log *zap.Logger) (err error) {
 		return err
 	}
 	f.closers = append(f.closers, f.queue.Close)
+	f.replays = &replay.Replays{Letters: f.queue, Wishes: f.store}
 	f.channels = &targets.Channels{Store: f.store, Offered: offered, Links: f.links, Records: recordsOf(f.store, f.queue)}
 	return nil
 }
@@ -105,6 +115,7 @@ func (c *webCmd) calls(f *front, log *zap.Logger) (*api.API, error) {
 	}
 	return api.New(api.Options{
 		Store: f.store, Channels: f.channels, Ledger: f.queue, Links: f.links, Keys: keys, Rate: c.APIRate,
+		Dead: f.queue, Replays: f.replays,
 		PublicURL: f.links.Base(), Version: version(), Log: log,
 	}), nil
 }

@@ -48,6 +48,6 @@ func (c *webCmd) Run(ctx context.Context, std stdio) error {
 	if err := f.queue.SetupPatiently(ctx); err != nil && ctx.Err() == nil {
 		return err
 	}
-	<-ctx.Done()
+	f.runReplays(ctx, log)
 	return nil
 }

@@ -4,8 +4,6 @@ import (
 	"context"
 	"fmt"
 	"net"
-	"os"
-	"runtime/debug"
 	"slices"
 	"time"
 
@@ -46,7 +44,6 @@ func (c *workerCmd) Run(ctx context.Context, std stdio) error {
 		return err
 	}
 	defer stopProfile()
-	collectLessOften()
 	log := c.Log.logger(std.err)
 	store, client, err := c.Prefs.open()
 	if err != nil {
@@ -96,15 +93,6 @@ func (c *workerCmd) Run(ctx context.Context, std stdio) error {
 	w.Run(ctx)
 	log.Info("stopped")
 	return nil
-}
-
-// collectLessOften lets the heap grow to three times what lives in it before it
-// is collected, unless GOGC says otherwise. Little lives in a worker, and much
-// passes through: that takes 10 % off its processor time, and 7 MB.
-func collectLessOften() {
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(200)
-	}
 }
 
 // runs reports whether this worker does a part of the work.

@@ -23,6 +23,7 @@ import (
 	"tocsin/console/targets"
 	"tocsin/prefs"
 	"tocsin/queue"
+	"tocsin/replay"
 	"tocsin/schema"
 )
 
@@ -37,6 +38,8 @@ type Options struct {
 	Channels *targets.Channels
 	Ledger   records
 	Links    *links.Links // nil: no settings links are made
+	Dead     deadLetters
+	Replays  *replay.Replays
 	Keys     Keys
 	Rate     int // requests a second that one key may make; 0: as many as it likes
 
@@ -64,6 +67,8 @@ func New(o Options) *API {
 	a.registerTrials()
 	a.registerDeliveries()
 	a.registerSettingsLinks()
+	a.registerDead()
+	a.registerReplays()
 	return a
 }
 
@@ -122,7 +127,9 @@ type operation struct {
 	id, method, path, summary, more string
 	tag                             string
 	body                            *huma.RequestBody
-	errors                          []int // beyond answers
+	errors                          []int                     // beyond answers
+	status                          int                       // of success; 0: 200, or 204 without a body
+	also                            map[string]*huma.Response // other successes, by status
 }
 
 // register makes a call known, and turns what goes wrong in it into a problem.
@@ -130,6 +137,7 @@ func register[I, O any](a *API, o operation, handle func(context.Context, *I) (*
 	huma.Register(a.huma, huma.Operation{
 		OperationID: o.id, Method: o.method, Path: o.path, Summary: o.summary, Description: o.more, Tags: []string{o.tag},
 		RequestBody: o.body, MaxBodyBytes: longestBody + 1, Errors: append(o.errors, answers...),
+		DefaultStatus: o.status, Responses: o.also,
 	}, func(ctx context.Context, in *I) (*O, error) {
 		out, err := handle(ctx, in)
 		if err != nil {

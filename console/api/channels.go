@@ -3,6 +3,9 @@ package api
 import (
 	"context"
 	"net/http"
+	"reflect"
+	"slices"
+	"strconv"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -76,9 +79,8 @@ func (a *API) registerChannel(path, topic string, spec channels.Spec) {
 	register(a, operation{
 		id: "put-channel-" + spec.Name, method: http.MethodPut, path: path + "/" + spec.Name, tag: topic,
 		summary: "Set up " + spec.Label,
-		more: "Sets the channel up, or replaces its settings, and switches it on. Credentials that are left out are kept; " +
-			"an empty text removes them. An email address other than the person's is answered with 202, and used once its owner has followed the link in a mail.",
-		body:   bodyOf(spec),
+		more:    "Sets the channel up, or replaces its settings, and switches it on. Credentials that are left out are kept; an empty text removes them.",
+		body:    bodyOf(spec), also: a.waits(spec),
 		errors: []int{http.StatusConflict, http.StatusPreconditionFailed},
 	}, func(ctx context.Context, in *settingsOf) (*channelAnswer, error) {
 		saved, err := a.Channels.Save(ctx, in.User, spec.Name, in.Body, in.seen())
@@ -100,6 +102,18 @@ func (a *API) registerChannel(path, topic string, spec channels.Spec) {
 			a.registerRenewal(path+"/"+spec.Name+"/"+field.Name, topic, spec.Name, field)
 		}
 	}
+}
+
+// waits documents the answer where an address has to be confirmed.
+func (a *API) waits(spec channels.Spec) map[string]*huma.Response {
+	if !slices.ContainsFunc(spec.Fields, func(f channels.Field) bool { return f.Kind == channels.Email }) {
+		return nil
+	}
+	state := a.huma.OpenAPI().Components.Schemas.Schema(reflect.TypeFor[channelState](), true, "")
+	return map[string]*huma.Response{strconv.Itoa(http.StatusAccepted): {
+		Description: "An address other than the person's: it is used once its owner has followed the link in a mail, within a day",
+		Content:     map[string]*huma.MediaType{"application/json": {Schema: state}},
+	}}
 }
 
 func (a *API) registerRenewal(path, topic, channel string, field channels.Field) {

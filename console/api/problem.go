@@ -15,6 +15,7 @@ import (
 	"tocsin/console/targets"
 	"tocsin/prefs"
 	"tocsin/queue"
+	"tocsin/replay"
 )
 
 // problemOf is a problem (RFC 9457) whose type is its status.
@@ -64,6 +65,11 @@ var plain = []struct {
 	{targets.ErrNoField, http.StatusNotFound, "the channel has nothing of this name to renew"},
 	{prefs.ErrTooManyTargets, http.StatusConflict, "the user has as many channels and devices as one user can have"},
 	{prefs.ErrChanged, http.StatusPreconditionFailed, "somebody has changed it since: read it again"},
+	{queue.ErrNoLetter, http.StatusNotFound, "there is no such dead letter, or not any more"},
+	{queue.ErrNoJob, http.StatusNotFound, "there is no such replay, or not any more"},
+	{replay.ErrNothing, http.StatusUnprocessableEntity, "no dead letter matches the filter"},
+	{replay.ErrNotBegun, http.StatusConflict, "the replay has not begun: start it"},
+	{replay.ErrEnded, http.StatusConflict, "the replay has ended: plan another one"},
 	{prefs.ErrSealed, http.StatusServiceUnavailable, "the saved settings were encrypted with a key that is not in TOCSIN_SECRETS_KEY: the operator has to bring it back"},
 }
 

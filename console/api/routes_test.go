@@ -8,12 +8,14 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// calls are a good request of every call, in an order in which each succeeds.
-var calls = []struct {
+type call struct {
 	method, path, body string
 	status             int
 	template           string // of the path in the OpenAPI document
-}{
+}
+
+// calls are a good request of every call, in an order in which each succeeds.
+var calls = []call{
 	{"PUT", "/v1/users/ada", `{"email":"ada@example.com","name":"Ada","time_zone":"Europe/London","locale":"en-GB"}`, 200, "/v1/users/{user}"},
 	{"GET", "/v1/users/ada", "", 200, "/v1/users/{user}"},
 	{"PUT", "/v1/accounts/acme/members/ada", "", 204, "/v1/accounts/{account}/members/{user}"},
@@ -46,17 +48,22 @@ func TestEveryCallSucceeds(t *testing.T) {
 	f := newFixture(t)
 	f.records = story()
 	for _, c := range calls {
-		path := c.path
-		if strings.Contains(path, "DEVICE") {
-			var list struct{ Devices []struct{ ID string } }
-			f.ok("GET", "/v1/users/ada/devices", "").into(&list)
-			path = strings.Replace(path, "DEVICE", list.Devices[0].ID, 1)
-		}
+		path := f.withDevice(c.path)
 		a := f.call(c.method, path, c.body)
 		require.Equal(t, c.status, a.status, "%s %s: %s", c.method, path, a.text)
 		require.Equal(t, "no-store", a.header.Get("Cache-Control"))
 		require.Equal(t, c.status == http.StatusNoContent, a.text == "", "%s %s", c.method, path)
 	}
+}
+
+// withDevice puts the id of ada's first device into a path.
+func (f *fixture) withDevice(path string) string {
+	if !strings.Contains(path, "DEVICE") {
+		return path
+	}
+	var list struct{ Devices []struct{ ID string } }
+	f.ok("GET", "/v1/users/ada/devices", "").into(&list)
+	return strings.Replace(path, "DEVICE", list.Devices[0].ID, 1)
 }
 
 // What is wrong with a request is found before anything is done, whatever the

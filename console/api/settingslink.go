@@ -24,13 +24,10 @@ func (a *API) registerSettingsLinks() {
 		URL     string    `json:"url" doc:"Opens the user's settings page, once. Whoever has it is that user to us."`
 		Expires time.Time `json:"expires_at"`
 	}
-	type linkAnswer struct {
-		Status int
-		Body   link
-	}
+	type linkAnswer struct{ Body link }
 	register(a, operation{
 		id: "post-settings-link", method: http.MethodPost, path: "/v1/users/{user}/settings-link", tag: "Settings page",
-		summary: "Make a link to a user's settings page", errors: []int{http.StatusNotImplemented},
+		summary: "Make a link to a user's settings page", errors: []int{http.StatusNotImplemented}, status: http.StatusCreated,
 	}, func(ctx context.Context, in *make) (*linkAnswer, error) {
 		if a.Links == nil {
 			return nil, problemOf(http.StatusNotImplemented, "this installation makes no links: its operator sets TOCSIN_PUBLIC_URL and TOCSIN_LINK_KEY")
@@ -46,6 +43,6 @@ func (a *API) registerSettingsLinks() {
 			return nil, err
 		}
 		expires := time.Now().Add(good).UTC().Truncate(time.Second)
-		return &linkAnswer{http.StatusCreated, link{URL: a.Links.Settings(in.User, expires), Expires: expires}}, nil
+		return &linkAnswer{link{URL: a.Links.Settings(in.User, expires), Expires: expires}}, nil
 	})
 }

@@ -49,6 +49,7 @@ type installation struct {
 	store *prefs.Store
 	queue *queue.Queue
 	links *links.Links
+	mux   *http.ServeMux
 
 	received *farend.Log
 	hook     *farend.Hook
@@ -79,7 +80,7 @@ func install(t testing.TB, with publicly) *installation {
 	mux := http.NewServeMux()
 	server := httptest.NewServer(mux)
 	t.Cleanup(server.Close)
-	i.url = server.URL
+	i.url, i.mux = server.URL, mux
 	if with.base == "" {
 		with.base = server.URL
 	}
@@ -276,3 +277,5 @@ func (j *jar) Cookies(u *url.URL) []*http.Cookie {
 	}
 	return sent
 }
+
+func (i *installation) now() time.Time { return time.Now().Add(time.Second) }

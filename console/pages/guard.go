@@ -65,7 +65,7 @@ func frameAncestors(origins []string) (string, error) {
 		u, err := url.Parse(strings.TrimSpace(origin))
 		if err != nil || (u.Scheme != "https" && u.Scheme != "http") || u.Host == "" || strings.ContainsAny(u.Host, ";, '\"") ||
 			u.User != nil || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "" {
-			return "", fmt.Errorf("TOCSIN_FRAME_ANCESTORS: %.80q is not an origin; write https://platform.example.com, several by comma", origin)
+			return "", fmt.Errorf("%.80q is not an origin; write https://platform.example.com, several with spaces between them", origin)
 		}
 		sources = append(sources, u.Scheme+"://"+u.Host)
 	}
