@@ -57,6 +57,10 @@ type Spec struct {
 	Concurrency int           // attempts at a time in one worker, unless configured otherwise
 	Rate        Rate          // how often one target may be sent to, by the whole fleet; zero: as often as it likes
 
+	// RateOf is how often a target with these settings may be sent to, as its
+	// owner wishes, in place of Rate; nil: owners have no say.
+	RateOf func(settings json.RawMessage) Rate
+
 	// Host says where a target with these settings is reached. Targets of such a
 	// channel, and their hosts, are kept from holding each other up, and one that
 	// fails for days is switched off. nil: the channel brings everything through

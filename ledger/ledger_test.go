@@ -125,6 +125,20 @@ func TestStoryTellsHowFarEachDeliveryHasCome(t *testing.T) {
 	}
 }
 
+// A replay that two people ask for is made once, and recorded for each of them.
+func TestStoryOfAReplayThatWasAskedForTwice(t *testing.T) {
+	t.Parallel()
+	stories, err := ledger.Stories(each(planned("e1", noon, "webhook"),
+		record(schema.RecordDead, "e1", "webhook", after(1), attempt(1)),
+		record(schema.RecordReplayed, "e1", "webhook", after(2), replay(1)),
+		record(schema.RecordDelivered, "e1", "webhook", after(3), attempt(1), replay(1)),
+		record(schema.RecordReplayed, "e1", "webhook", after(4), replay(1)),
+	))
+	require.NoError(t, err)
+	require.Equal(t, ledger.Delivered, stories[0].Deliveries[0].State)
+	require.Len(t, stories[0].Deliveries[0].Records, 3)
+}
+
 func TestStoriesComeNewestFirst(t *testing.T) {
 	t.Parallel()
 	stories, err := ledger.Stories(each(planned("e1", after(1), "email"), planned("e2", after(2), "email"), planned("e3", after(3))))

@@ -155,10 +155,13 @@ func (s *story) delivery(p schema.Planned) *Delivery {
 }
 
 // tells reports whether a record is there already: a crash between storing it
-// and acknowledging what it tells of makes another one.
+// and acknowledging what it tells of makes another one. A replay that several
+// people ask for at the same moment is made once, and each request is recorded,
+// perhaps when the replay has ended already.
 func (d *Delivery) tells(r schema.Record) bool {
 	return slices.ContainsFunc(d.Records, func(have schema.Record) bool {
-		return have.Kind == r.Kind && have.Attempt == r.Attempt && have.Replay == r.Replay && have.At.Equal(r.At)
+		same := have.Kind == r.Kind && have.Attempt == r.Attempt && have.Replay == r.Replay
+		return same && (r.Kind == schema.RecordReplayed || have.At.Equal(r.At))
 	})
 }
 

@@ -22,7 +22,7 @@ type Plan struct {
 	Newest   time.Time `json:"newest,omitzero"`
 	Until    uint64    `json:"until"` // the newest letter of the plan: one that dies later is not replayed
 	Groups   []Group   `json:"groups"`
-	Samples  []Sample  `json:"samples"`
+	Examples []Example `json:"examples"`
 }
 
 // Group counts letters that have in common where they went and why they died.
@@ -33,8 +33,8 @@ type Group struct {
 	Letters int    `json:"letters"`
 }
 
-// Sample names one letter.
-type Sample struct {
+// Example names one letter.
+type Example struct {
 	Sequence uint64    `json:"seq"`
 	Died     time.Time `json:"died"`
 	Channel  string    `json:"channel"`
@@ -46,9 +46,9 @@ type Sample struct {
 }
 
 const (
-	// mostSamples and mostGroups bound what a person reads, and what a job takes.
-	mostSamples = 20
-	mostGroups  = 100
+	// mostExamples and mostGroups bound what a person reads, and what a job takes.
+	mostExamples = 20
+	mostGroups   = 100
 )
 
 // ErrNothing says that no dead letter matches.
@@ -110,8 +110,8 @@ func (p *planner) add(ctx context.Context, l queue.DeadLetter, matches bool) err
 	}
 	p.plan.Letters++
 	p.plan.Newest, p.plan.Until = l.Died, l.Sequence
-	if len(p.plan.Samples) < mostSamples {
-		p.plan.Samples = append(p.plan.Samples, sampleOf(l))
+	if len(p.plan.Examples) < mostExamples {
+		p.plan.Examples = append(p.plan.Examples, exampleOf(l))
 	}
 	p.count(groupOf(l))
 	if l.Delivery == nil {
@@ -177,9 +177,9 @@ func groupOf(l queue.DeadLetter) Group {
 	return g
 }
 
-func sampleOf(l queue.DeadLetter) Sample {
+func exampleOf(l queue.DeadLetter) Example {
 	channel, typeName := l.Place()
-	s := Sample{Sequence: l.Sequence, Died: l.Died.UTC(), Channel: channel, Type: typeName, Reason: l.Reason}
+	s := Example{Sequence: l.Sequence, Died: l.Died.UTC(), Channel: channel, Type: typeName, Reason: l.Reason}
 	if d := l.Delivery; d != nil {
 		s.Account, s.User, s.Host = d.Event.Account, d.User, d.Last.Host
 	}

@@ -165,8 +165,8 @@ func TestPlanShowsWhatItWouldDo(t *testing.T) {
 		{Channel: "webhook", Host: "a.example:443", Answer: "404", Letters: 1},
 		{Channel: "webhook", Host: "b.example:443", Answer: "410", Letters: 1},
 	}, job.Plan.Groups)
-	require.Len(t, job.Plan.Samples, 4)
-	require.Equal(t, "ada", job.Plan.Samples[0].User)
+	require.Len(t, job.Plan.Examples, 4)
+	require.Equal(t, "ada", job.Plan.Examples[0].User)
 
 	require.Equal(t, 3, y.plan(queue.LetterFilter{Host: "b.example"}).Plan.Letters)
 	require.Len(t, y.letters(), 4, "a plan does nothing")

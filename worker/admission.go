@@ -46,8 +46,7 @@ func (dl *Deliverer) admit(stop, ctx context.Context, log *zap.Logger, d schema.
 		d.Last = schema.Attempt{At: dl.now(), Reason: "told in another message to the same room"}
 		return otherwise(queue.Delivered(d))
 	}
-	d.Due = dl.now().Add(turn.verdict.Wait) // no attempt is counted
-	return otherwise(queue.Park(d))
+	return otherwise(dl.hold(log, d, breaker.Held{For: turn.verdict.Wait}))
 }
 
 // undecided is what becomes of a delivery about which something could not be

@@ -28,7 +28,7 @@ type Deliverer struct {
 	Spec    channels.Spec
 	Targets targets
 	Policy  Policy
-	Pacer   *pace.Pacer // used where Spec.Rate is set
+	Pacer   *pace.Pacer // used where Spec has a rate
 	Notices publisher   // to owners of targets that are switched off; nil where there is no email
 	Slots   int         // attempts at a time
 	Log     *zap.Logger

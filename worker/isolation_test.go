@@ -14,6 +14,7 @@ import (
 
 	"tocsin/breaker"
 	"tocsin/channels/webhook"
+	"tocsin/pace"
 	"tocsin/prefs"
 	"tocsin/queue"
 	"tocsin/schema"
@@ -97,8 +98,14 @@ func (f *fleet) endpoint(s *site, user string) {
 	ctx := f.t.Context()
 	require.NoError(f.t, f.store.PutUser(ctx, user, prefs.Profile{Email: user + "@example.com"}))
 	require.NoError(f.t, f.store.AddMember(ctx, "acme", user))
-	settings := fmt.Sprintf(`{"url":"%s/%s","secret":%q}`, s.URL, user, "whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=")
-	require.NoError(f.t, f.store.PutTarget(ctx, user, hook, []byte(settings)))
+	f.save(user, fmt.Sprintf(`{"url":"%s/%s","secret":%q}`, s.URL, user, signingSecret))
+}
+
+const signingSecret = "whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE="
+
+func (f *fleet) save(user, settings string) {
+	f.t.Helper()
+	require.NoError(f.t, f.store.PutTarget(f.t.Context(), user, hook, []byte(settings)))
 }
 
 // member makes a deliverer of real webhooks, as each worker of a fleet has one.
@@ -110,6 +117,7 @@ func (f *fleet) member(most int) *worker.Deliverer {
 		Channel: channel, Spec: webhook.Spec(), Targets: f.store, Notices: f.queue, Log: f.log, Slots: 32,
 		Policy:    worker.Policy{Initial: 5 * time.Second, Multiplier: 3, Max: 6 * time.Hour, Window: 72 * time.Hour},
 		Isolation: worker.NewIsolation(most, f.store, breaker.NewHosts(f.client)),
+		Pacer:     pace.New(f.client),
 	}
 }
 
@@ -341,6 +349,22 @@ func TestWhatIsHeldBackForItsWholeWindowIsADeadLetter(t *testing.T) {
 	require.Equal(t, "parked", dl.Deliver(t.Context(), t.Context(), deliveryTo("ada", "young", time.Now())).String())
 	require.Equal(t, "buried", dl.Deliver(t.Context(), t.Context(), deliveryTo("ada", "old", time.Now().Add(-72*time.Hour))).String())
 	require.Equal(t, 5, s.arrived("/ada"))
+}
+
+func TestOwnerSaysHowOftenAnEndpointIsSentTo(t *testing.T) {
+	t.Parallel()
+	f, s := newServers(t), newSite(t)
+	f.endpoint(s, "ada")
+	f.save("ada", fmt.Sprintf(`{"url":"%s/ada","secret":%q,"rate":"3/h"}`, s.URL, signingSecret))
+	members := []*worker.Deliverer{f.member(8), f.member(8)}
+	outcomes := map[string]int{}
+	for i := range 10 {
+		outcomes[members[i%2].Deliver(t.Context(), t.Context(), deliveryTo("ada", fmt.Sprint(i), time.Now())).String()]++
+	}
+	require.Equal(t, map[string]int{"done": 3, "parked": 7}, outcomes, "whichever worker sends")
+	require.Equal(t, 3, s.arrived("/ada"))
+	f.save("ada", fmt.Sprintf(`{"url":"%s/ada","secret":%q}`, s.URL, signingSecret))
+	require.Equal(t, "done", members[0].Deliver(t.Context(), t.Context(), deliveryTo("ada", "on", time.Now())).String())
 }
 
 func TestWhatRedisForgetsIsLearntAgain(t *testing.T) {

@@ -24,10 +24,11 @@ type turn struct {
 // asked about once more: who has opted out since, or moved to another room, is
 // not mentioned, and who cannot be asked about comes on its own.
 func (dl *Deliverer) takeTurn(stop, ctx context.Context, d schema.Delivery, r prefs.Resolution) (turn, error) {
-	if dl.Spec.Rate.Messages == 0 {
+	rate := dl.rate(r)
+	if rate.Messages == 0 {
 		return turn{verdict: pace.Verdict{Answer: pace.Send}}, nil
 	}
-	t := turn{room: pace.Room{Channel: d.Channel, Settings: r.Settings, Rate: pace.Rate(dl.Spec.Rate)}}
+	t := turn{room: pace.Room{Channel: d.Channel, Settings: r.Settings, Rate: pace.Rate(rate)}}
 	if _, lists := dl.Channel.(channels.Digester); lists {
 		t.room.Carry = channels.MostBriefs
 	}
@@ -45,6 +46,13 @@ func (dl *Deliverer) takeTurn(stop, ctx context.Context, d schema.Delivery, r pr
 		t.ids = append(t.ids, c.ID)
 	}
 	return t, err
+}
+
+func (dl *Deliverer) rate(r prefs.Resolution) channels.Rate {
+	if dl.Spec.RateOf != nil {
+		return dl.Spec.RateOf(r.Settings)
+	}
+	return dl.Spec.Rate
 }
 
 // speak makes the message that t allows.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"io"
 	"net/http"
 	"path"
 	"strings"
@@ -18,6 +19,7 @@ func (p *pool) RoundTrip(r *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, fmt.Errorf("wait for a connection: %w", err)
 	}
+	r = unescaped(r)
 	answer, body, err := p.exchange(c, r)
 	p.leave(c, err == nil && answer.StatusCode == http.StatusOK)
 	if err != nil {
@@ -32,6 +34,23 @@ func (p *pool) RoundTrip(r *http.Request) (*http.Response, error) {
 		note(exchange, answer, body, path.Base(r.URL.Path), r.Header.Get("authorization"))
 	}
 	return answer, nil
+}
+
+// asWritten is the key of a push's payload in the context of its request.
+type asWritten struct{}
+
+// unescaped is the request with the payload as it was written. The push library
+// escapes <, > and & for HTML on the way, which makes it longer than Apple takes.
+func unescaped(r *http.Request) *http.Request {
+	payload, ok := r.Context().Value(asWritten{}).([]byte)
+	if !ok {
+		return r
+	}
+	r = r.Clone(r.Context())
+	r.ContentLength = int64(len(payload))
+	r.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(payload)), nil }
+	r.Body, _ = r.GetBody()
+	return r
 }
 
 // enterAlive passes over connections that have died since they were last looked

@@ -82,7 +82,7 @@ func (c *channel) Send(ctx context.Context, d schema.Delivery, to channels.Targe
 // push always gives an answer, if only an empty one.
 func (s *server) push(ctx context.Context, push *apns2.Notification) (*apns2.Response, *channels.Failure) {
 	asked := time.Now()
-	answer, err := s.client.PushWithContext(ctx, push)
+	answer, err := s.client.PushWithContext(context.WithValue(ctx, asWritten{}, push.Payload), push)
 	if err != nil {
 		failure := channels.FailureOf(fmt.Errorf("push through APNs: %w", withoutURL(err)))
 		return &apns2.Response{}, &failure

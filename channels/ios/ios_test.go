@@ -156,7 +156,8 @@ func TestTooLargeIsWrittenShorterOnce(t *testing.T) {
 	tooLarge := farend.APNsAnswer{Status: http.StatusRequestEntityTooLarge, Reason: "PayloadTooLarge"}
 	long := delivery("job.fail", "1")
 	long.Event.Link = "https://paas.example.com/" + strings.Repeat("x", 900)
-	long.Event.Data = json.RawMessage(`{"name":"export","cron":"` + strings.Repeat("<", 190) + `"}`)
+	long.Event.Data = json.RawMessage(`{"name":"export","cron":"` + strings.Repeat("\U0001F6A8", 190) + `"}`)
+	long.Event.StackName = strings.Repeat("\U0001F6A8", 190)
 	server.Answer(deviceToken, tooLarge)
 	require.NoError(t, c.Send(t.Context(), long, target()))
 	got := received(log)

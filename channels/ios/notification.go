@@ -1,6 +1,7 @@
 package ios
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -120,8 +121,7 @@ func groupKey(account, key string) string {
 }
 
 // encode makes the payload fit: by a shorter body first, then without the link
-// and the subtitle, then by a shorter title. It measures what encoding/json
-// makes of it with HTML escaping, because that is what the push library sends.
+// and the subtitle, then by a shorter title.
 func (p *payload) encode(longest int) []byte {
 	for _, shorten := range [...]func(){
 		func() {},
@@ -135,8 +135,7 @@ func (p *payload) encode(longest int) []byte {
 			break
 		}
 	}
-	encoded, _ := json.Marshal(p) // of texts, which always encode
-	return encoded
+	return encoded(p)
 }
 
 // fit cuts a text of the payload until the whole fits, or to almost nothing.
@@ -149,9 +148,16 @@ func (p *payload) fit(text *string, longest int) {
 	*text = cut(whole, max(0, most-1))
 }
 
-func encodedLength(value any) int {
-	encoded, _ := json.Marshal(value) // of texts, which always encode
-	return len(encoded)
+func encodedLength(value any) int { return len(encoded(value)) }
+
+// encoded leaves <, > and & as they are: escaped for HTML each would take six
+// of the bytes that a push has.
+func encoded(value any) []byte {
+	var text bytes.Buffer
+	encoder := json.NewEncoder(&text)
+	encoder.SetEscapeHTML(false)
+	_ = encoder.Encode(value) // of texts, which always encode
+	return bytes.TrimSuffix(text.Bytes(), []byte{'\n'})
 }
 
 // cut leaves at most n bytes of a text and marks that some are missing. It

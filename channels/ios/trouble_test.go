@@ -167,3 +167,12 @@ func TestShutdownChangesTheConnection(t *testing.T) {
 	require.NoError(t, c.Send(t.Context(), delivery("job.fail", "3"), target()))
 	require.Equal(t, 2, server.Connections())
 }
+
+// Something in Apple's place that repeats what it was told tells nobody.
+func TestTrialHidesWhatIsRepeated(t *testing.T) {
+	t.Parallel()
+	var exchange channels.Exchange
+	answer := &http.Response{StatusCode: http.StatusBadGateway, Header: http.Header{}}
+	note(&exchange, answer, []byte("POST /3/device/"+deviceToken+"\nauthorization: bearer abc.def.ghi"), deviceToken, "bearer abc.def.ghi")
+	require.Equal(t, "POST /3/device/…\nauthorization: …", exchange.Excerpt)
+}

@@ -19,6 +19,7 @@ type Settings struct {
 	SigningKey string  `json:"signing_key,omitempty"` // as NewSigningKey makes it
 	Headers    Headers `json:"headers,omitempty"`
 	Timeout    string  `json:"timeout,omitempty"` // "1s" to "30s"; empty: the installation's
+	Rate       string  `json:"rate,omitempty"`    // "10/s", "100/min", "600/h"; empty: as fast as it answers
 	ClientCert string  `json:"client_cert,omitempty"`
 	ClientKey  string  `json:"client_key,omitempty"`
 
@@ -83,6 +84,9 @@ func (s Settings) endpoint(now time.Time) (endpoint, error) {
 		return endpoint{}, err
 	}
 	if e.limit, err = parseTimeout(s.Timeout); err != nil {
+		return endpoint{}, err
+	}
+	if _, err = parseRate(s.Rate); err != nil {
 		return endpoint{}, err
 	}
 	if e.identity != (outbound.Identity{}) && e.url.Scheme != "https" {

@@ -30,10 +30,17 @@ func TestCheckSettings(t *testing.T) {
 	pem := func(certificate, key string) string {
 		return fmt.Sprintf(`"client_cert":%q,"client_key":%q`, certificate, key)
 	}
+	const rate = "the rate must be a number from 1 to 600 and a time, such as 10/s, 100/min or 600/h"
 	const timeout, headers = "the timeout must be a time from 1s to 30s", "the headers are longer than 4 KiB"
 	for settings, why := range map[string]string{
 		with(`"unknown":{"kept":"x"}`):                   "",
 		with(`"timeout":"1s"`):                           "",
+		with(`"rate":"600/min"`):                         "",
+		with(`"rate":"601/min"`):                         rate,
+		with(`"rate":"0/s"`):                             rate,
+		with(`"rate":"-1/s"`):                            rate,
+		with(`"rate":"10"`):                              rate,
+		with(`"rate":"10/day"`):                          rate,
 		with(`"timeout":"30s"`):                          "",
 		with(`"timeout":"1500ms"`):                       "",
 		with(`"headers":{"X-A":"1","Authorization":""}`): "",

@@ -103,14 +103,14 @@ func (f replaysFlags) open(ctx context.Context) (replays *replay.Replays, closin
 }
 
 func writePlan(out io.Writer, p replay.Plan) error {
-	letters := newSampleTable(out)
-	for _, s := range p.Samples {
+	letters := newExampleTable(out)
+	for _, s := range p.Examples {
 		letters.add(s)
 	}
 	if err := letters.rows.Flush(); err != nil {
 		return err
 	}
-	if more := p.Letters - len(p.Samples); more > 0 {
+	if more := p.Letters - len(p.Examples); more > 0 {
 		fmt.Fprintf(out, "… and %d more\n", more)
 	}
 	fmt.Fprintf(out, "\n%s, dead from %s to %s:\n", plural(p.Letters, "dead letter"), p.Oldest.UTC().Format(time.RFC3339), p.Newest.UTC().Format(time.RFC3339))
@@ -125,16 +125,16 @@ func writePlan(out io.Writer, p replay.Plan) error {
 	return groups.Flush()
 }
 
-// sampleTable lists letters of a plan.
-type sampleTable struct{ rows *tabwriter.Writer }
+// exampleTable lists letters of a plan.
+type exampleTable struct{ rows *tabwriter.Writer }
 
-func newSampleTable(out io.Writer) sampleTable {
-	t := sampleTable{tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)}
+func newExampleTable(out io.Writer) exampleTable {
+	t := exampleTable{tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)}
 	fmt.Fprintln(t.rows, "SEQ\tDIED\tCHANNEL\tTYPE\tACCOUNT\tUSER\tHOST\tREASON")
 	return t
 }
 
-func (t sampleTable) add(s replay.Sample) {
+func (t exampleTable) add(s replay.Example) {
 	fmt.Fprintf(t.rows, "%d\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", s.Sequence, s.Died.Format(time.RFC3339), printable(s.Channel), printable(s.Type),
 		clip(s.Account, widestID), clip(s.User, widestID), clip(s.Host, widestReason), clip(s.Reason, widestReason))
 }

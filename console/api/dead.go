@@ -16,8 +16,9 @@ type deadLetters interface {
 	DeadLetter(ctx context.Context, sequence uint64) (queue.DeadLetter, error)
 }
 
-// letterLine is a dead letter in a list.
-type letterLine struct {
+// LetterLine is a dead letter in a list. It is exported because the library
+// documents what is embedded only then.
+type LetterLine struct {
 	Sequence uint64    `json:"seq" doc:"Names the letter."`
 	Died     time.Time `json:"died"`
 	Channel  string    `json:"channel" doc:"'event' for an event that did not validate."`
@@ -36,13 +37,13 @@ type letterLine struct {
 
 // letterWhole is a dead letter with all that it holds, but for credentials.
 type letterWhole struct {
-	letterLine
+	LetterLine
 	Headers map[string][]string `json:"headers"`
 	Body    string              `json:"body" doc:"As it was published, but what may be a credential is '…'."`
 }
 
-func lineOf(l queue.DeadLetter) letterLine {
-	line := letterLine{Sequence: l.Sequence, Died: l.Died.UTC(), Cause: string(l.Cause), Reason: l.Reason}
+func lineOf(l queue.DeadLetter) LetterLine {
+	line := LetterLine{Sequence: l.Sequence, Died: l.Died.UTC(), Cause: string(l.Cause), Reason: l.Reason}
 	line.Channel, line.Type = l.Place()
 	if d := l.Delivery; d != nil {
 		line.Account, line.User, line.Target, line.Host = d.Event.Account, d.User, d.Target, d.Last.Host
@@ -87,7 +88,7 @@ func (a *API) registerDead() {
 		Limit int    `query:"limit" minimum:"1" maximum:"1000" default:"100" doc:"How many at most."`
 	}
 	type letterList struct {
-		Letters []letterLine `json:"letters" nullable:"false" doc:"Oldest first."`
+		Letters []LetterLine `json:"letters" nullable:"false" doc:"Oldest first."`
 		Next    uint64       `json:"next,omitempty" doc:"Ask again with after=next: there may be more. A list can be short, or empty, all the same: one request looks at 20,000 letters."`
 	}
 	type letters struct{ Body letterList }
@@ -99,7 +100,7 @@ func (a *API) registerDead() {
 		if err != nil {
 			return nil, err
 		}
-		out := &letters{Body: letterList{Letters: []letterLine{}}}
+		out := &letters{Body: letterList{Letters: []LetterLine{}}}
 		out.Body.Letters, out.Body.Next, err = a.deadPage(ctx, f, in.After, in.Limit)
 		return out, err
 	})
@@ -115,7 +116,7 @@ func (a *API) registerDead() {
 		if err != nil {
 			return nil, err
 		}
-		out := &letter{Body: letterWhole{letterLine: lineOf(l), Headers: map[string][]string{}, Body: string(schema.Redacted(l.Body))}}
+		out := &letter{Body: letterWhole{LetterLine: lineOf(l), Headers: map[string][]string{}, Body: string(schema.Redacted(l.Body))}}
 		for name, values := range l.Header {
 			for _, value := range values {
 				out.Body.Headers[name] = append(out.Body.Headers[name], schema.RedactedText(value))
@@ -127,8 +128,8 @@ func (a *API) registerDead() {
 
 // deadPage is a page of letters, and behind which one the next begins; 0 if there
 // is none.
-func (a *API) deadPage(ctx context.Context, f queue.LetterFilter, after uint64, limit int) (found []letterLine, next uint64, err error) {
-	found = []letterLine{}
+func (a *API) deadPage(ctx context.Context, f queue.LetterFilter, after uint64, limit int) (found []LetterLine, next uint64, err error) {
+	found = []LetterLine{}
 	read := 0
 	for l, err := range a.Dead.DeadLetters(ctx, f, after) {
 		if err != nil {

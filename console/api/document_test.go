@@ -52,7 +52,7 @@ func TestEveryCallIsDocumentedAndTested(t *testing.T) {
 			documented = append(documented, strings.ToUpper(method)+" "+path)
 		}
 	}
-	for _, c := range calls {
+	for _, c := range allCalls() {
 		tested = append(tested, c.method+" "+c.template)
 	}
 	require.ElementsMatch(t, documented, tested)
@@ -61,7 +61,7 @@ func TestEveryCallIsDocumentedAndTested(t *testing.T) {
 // What is answered is what the document says.
 func TestAnswersAreAsDocumented(t *testing.T) {
 	t.Parallel()
-	f := newFixture(t)
+	f := newFixture(t, withDeadLetter(t))
 	f.records = story()
 	compiler := jsonschema.NewCompiler()
 	compiler.AssertFormat()
@@ -75,8 +75,8 @@ func TestAnswersAreAsDocumented(t *testing.T) {
 		require.NoError(t, err, at)
 		require.NoError(t, schema.Validate(parsed(t, []byte(text))), "%s %s: %s", c.method, c.path, text)
 	}
-	for _, c := range calls {
-		path := f.withDevice(c.path)
+	for _, c := range allCalls() {
+		path := f.filled(c.path)
 		p := f.call(c.method, path, c.body, "Authorization", "")
 		matches(c, http.StatusUnauthorized, "application/problem+json", p.text)
 		a := f.call(c.method, path, c.body)

@@ -30,6 +30,7 @@ import (
 	"tocsin/farend"
 	"tocsin/prefs"
 	"tocsin/queue"
+	"tocsin/replay"
 	"tocsin/schema"
 	"tocsin/servertest"
 )
@@ -42,13 +43,15 @@ const (
 	roomToken = "canary-room-token-1"
 )
 
-// fixture is an API with its Redis and local far ends. Its ledger is the records
-// that a test gives, unless it starts a NATS.
+// fixture is an API with its Redis, NATS and local far ends. Its ledger is the
+// records that a test gives, unless it takes the one of NATS.
 type fixture struct {
 	t        *testing.T
 	options  api.Options
 	server   *httptest.Server
 	redis    *servertest.RedisServer
+	nats     *servertest.NATSServer
+	queue    *queue.Queue
 	hook     *farend.Hook
 	inbox    *farend.Inbox
 	received *farend.Log
@@ -78,6 +81,8 @@ func newFixture(t *testing.T, change ...func(*api.Options)) *fixture {
 		Store: store, Ledger: f, Links: f.links, Keys: keys, PublicURL: base, Version: "test", Log: f.logger(),
 		Channels: &targets.Channels{Store: store, Links: f.links, Offered: f.offered()},
 	}
+	f.queue = f.streams()
+	f.options.Dead, f.options.Replays = f.queue, &replay.Replays{Letters: f.queue, Wishes: store}
 	for _, c := range change {
 		c(&f.options)
 	}
@@ -86,6 +91,15 @@ func newFixture(t *testing.T, change ...func(*api.Options)) *fixture {
 	f.server = httptest.NewServer(mux)
 	t.Cleanup(f.server.Close)
 	return f
+}
+
+func (f *fixture) streams() *queue.Queue {
+	f.nats = servertest.NATS(f.t)
+	q, err := queue.Connect(queue.Options{URL: f.nats.URL(), Log: zap.NewNop()})
+	require.NoError(f.t, err)
+	f.t.Cleanup(q.Close)
+	require.NoError(f.t, q.Setup(f.t.Context(), 0))
+	return q
 }
 
 func (f *fixture) store() *prefs.Store {

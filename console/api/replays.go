@@ -39,11 +39,11 @@ type replayAnswer struct{ Body replayView }
 
 func (a *API) registerReplays() {
 	const topic = "Replays"
-	type wanted struct {
+	type replayWanted struct {
 		Filter queue.LetterFilter `json:"filter" doc:"Which letters. An empty filter chooses all."`
 		Rate   float64            `json:"rate,omitempty" minimum:"0" maximum:"100000" default:"200" doc:"Letters a second at most."`
 	}
-	type plan struct{ Body wanted }
+	type plan struct{ Body replayWanted }
 	register(a, operation{
 		id: "plan-replay", method: http.MethodPost, path: "/v1/replays", tag: topic, summary: "Plan a replay of dead letters", status: http.StatusCreated,
 		more:   "Nothing is replayed before it is started. The plan says how many letters there are, split by host and answer, and how many are not wanted any more.",
@@ -55,10 +55,10 @@ func (a *API) registerReplays() {
 		return replayed(a.Replays.Plan(ctx, in.Body.Filter, in.Body.Rate))
 	})
 
-	type all struct {
+	type replayList struct {
 		Replays []replayView `json:"replays" nullable:"false" doc:"Newest first."`
 	}
-	type list struct{ Body all }
+	type list struct{ Body replayList }
 	register(a, operation{
 		id: "list-replays", method: http.MethodGet, path: "/v1/replays", tag: topic, summary: "All replays of the last 30 days",
 	}, func(ctx context.Context, _ *struct{}) (*list, error) {
@@ -67,7 +67,7 @@ func (a *API) registerReplays() {
 			return nil, err
 		}
 		slices.SortFunc(jobs, func(a, b replay.Job) int { return b.Made.Compare(a.Made) })
-		out := &list{Body: all{Replays: []replayView{}}}
+		out := &list{Body: replayList{Replays: []replayView{}}}
 		for _, j := range jobs {
 			out.Body.Replays = append(out.Body.Replays, viewOf(j))
 		}
@@ -80,12 +80,12 @@ func (a *API) registerReplays() {
 		return replayed(a.Replays.Get(ctx, in.ID))
 	})
 
-	type act struct {
+	type replayAction struct {
 		Action string `json:"action" enum:"start,pause,cancel" doc:"start also goes on with one that was paused."`
 	}
 	type deed struct {
 		ReplayPath
-		Body act
+		Body replayAction
 	}
 	register(a, operation{
 		id: "change-replay", method: http.MethodPost, path: "/v1/replays/{id}", tag: topic, summary: "Start, pause or cancel a replay",

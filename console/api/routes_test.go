@@ -1,11 +1,22 @@
 package api_test
 
 import (
+	"context"
+	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
+	"go.uber.org/zap"
+
+	"tocsin/console/api"
+	"tocsin/queue"
+	"tocsin/replay"
+	"tocsin/schema"
+	"tocsin/servertest"
 )
 
 type call struct {
@@ -43,12 +54,26 @@ var calls = []call{
 	{"DELETE", "/v1/users/ada", "", 204, "/v1/users/{user}"},
 }
 
+// opsCalls are those about the whole installation. DEVICE, LETTER and REPLAY in a
+// path stand for what was made before.
+var opsCalls = []call{
+	{"GET", "/v1/dead", "", 200, "/v1/dead"},
+	{"GET", "/v1/dead/LETTER", "", 200, "/v1/dead/{seq}"},
+	{"POST", "/v1/replays", `{"filter":{"channel":"webhook"},"rate":10}`, 201, "/v1/replays"},
+	{"GET", "/v1/replays", "", 200, "/v1/replays"},
+	{"GET", "/v1/replays/REPLAY", "", 200, "/v1/replays/{id}"},
+	{"POST", "/v1/replays/REPLAY", `{"action":"start"}`, 200, "/v1/replays/{id}"},
+	{"DELETE", "/v1/replays/REPLAY", "", 204, "/v1/replays/{id}"},
+}
+
+func allCalls() []call { return slices.Concat(calls, opsCalls) }
+
 func TestEveryCallSucceeds(t *testing.T) {
 	t.Parallel()
-	f := newFixture(t)
+	f := newFixture(t, withDeadLetter(t))
 	f.records = story()
-	for _, c := range calls {
-		path := f.withDevice(c.path)
+	for _, c := range allCalls() {
+		path := f.filled(c.path)
 		a := f.call(c.method, path, c.body)
 		require.Equal(t, c.status, a.status, "%s %s: %s", c.method, path, a.text)
 		require.Equal(t, "no-store", a.header.Get("Cache-Control"))
@@ -56,14 +81,50 @@ func TestEveryCallSucceeds(t *testing.T) {
 	}
 }
 
-// withDevice puts the id of ada's first device into a path.
-func (f *fixture) withDevice(path string) string {
-	if !strings.Contains(path, "DEVICE") {
-		return path
+// filled puts ids of what is there into a path.
+func (f *fixture) filled(path string) string {
+	for _, made := range []struct{ placeholder, list, member, id string }{
+		{"DEVICE", "/v1/users/ada/devices", "devices", "id"},
+		{"LETTER", "/v1/dead", "letters", "seq"},
+		{"REPLAY", "/v1/replays", "replays", "id"},
+	} {
+		if strings.Contains(path, made.placeholder) {
+			var list map[string][]map[string]any
+			f.ok("GET", made.list, "").into(&list)
+			path = strings.Replace(path, made.placeholder, fmt.Sprint(list[made.member][0][made.id]), 1)
+		}
 	}
-	var list struct{ Devices []struct{ ID string } }
-	f.ok("GET", "/v1/users/ada/devices", "").into(&list)
-	return strings.Replace(path, "DEVICE", list.Devices[0].ID, 1)
+	return path
+}
+
+// withDeadLetter gives an API a NATS with a dead letter.
+func withDeadLetter(t *testing.T) func(*api.Options) {
+	t.Helper()
+	q, err := queue.Connect(queue.Options{URL: servertest.NATS(t).URL(), Name: "test", Log: zap.NewNop()})
+	require.NoError(t, err)
+	t.Cleanup(q.Close)
+	require.NoError(t, q.Setup(t.Context(), 0))
+	pool := q.NewPool(time.Second)
+	pool.Deliveries("webhook", 1, func(_ context.Context, d schema.Delivery) queue.Outcome {
+		return queue.Bury(d, queue.Death{Cause: queue.Permanent, Reason: "endpoint answered 404"})
+	})
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan struct{})
+	go func() { defer close(ended); pool.Run(ctx) }()
+	event, err := schema.Sample("job.fail")
+	require.NoError(t, err)
+	event.ID, event.Account, event.Time = "e1", "acme", time.Now()
+	d := schema.Delivery{Event: event, User: "ada", Channel: "webhook", Target: "main", Planned: event.Time}
+	require.NoError(t, q.PublishPlans(t.Context(), []schema.Plan{schema.PlanOf(d, "")}))
+	require.Eventually(t, func() bool {
+		for _, err := range q.DeadLetters(t.Context(), queue.LetterFilter{}, 0) {
+			return err == nil
+		}
+		return false
+	}, 30*time.Second, 10*time.Millisecond)
+	stop()
+	<-ended
+	return func(o *api.Options) { o.Dead, o.Replays = q, &replay.Replays{Letters: q, Wishes: o.Store} }
 }
 
 // What is wrong with a request is found before anything is done, whatever the
@@ -72,7 +133,7 @@ func TestEveryCallRefuses(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
 	f.ada()
-	for _, c := range calls {
+	for _, c := range allCalls() {
 		t.Run(c.method+" "+c.template, func(t *testing.T) {
 			f := *f
 			f.t = t

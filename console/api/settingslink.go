@@ -13,12 +13,12 @@ const (
 )
 
 func (a *API) registerSettingsLinks() {
-	type wanted struct {
+	type linkWanted struct {
 		ExpiresIn string `json:"expires_in,omitempty" example:"10m" doc:"For how long the link is good, from 1m to 24h. Default: 10m."`
 	}
 	type make struct {
 		UserPath
-		Body *wanted `required:"false"`
+		Body *linkWanted `required:"false"`
 	}
 	type link struct {
 		URL     string    `json:"url" doc:"Opens the user's settings page, once. Whoever has it is that user to us."`

@@ -13,13 +13,13 @@ import (
 const sampleType = "stack.redeploy.fail"
 
 func (a *API) registerTrials() {
-	type sample struct {
+	type testWanted struct {
 		Type   string `json:"type,omitempty" default:"stack.redeploy.fail" doc:"The event type whose sample is sent."`
 		Device string `json:"device,omitempty" pattern:"^[A-Za-z0-9_-]{1,64}$" doc:"Which device, where there are several."`
 	}
 	type try struct {
 		ChannelPath
-		Body *sample `required:"false"`
+		Body *testWanted `required:"false"`
 	}
 	type tried struct{ Body targets.Report }
 	register(a, operation{
@@ -29,7 +29,7 @@ func (a *API) registerTrials() {
 		errors: []int{http.StatusNotImplemented},
 	}, func(ctx context.Context, in *try) (*tried, error) {
 		if in.Body == nil {
-			in.Body = &sample{}
+			in.Body = &testWanted{}
 		}
 		report, err := a.Channels.Test(ctx, in.User, in.Channel, cmp.Or(in.Body.Device, channels.MainTarget), cmp.Or(in.Body.Type, sampleType))
 		return &tried{report}, err

@@ -48,7 +48,7 @@ func BenchmarkPage(b *testing.B) {
 			took := make([]time.Duration, 0, b.N)
 			for b.Loop() {
 				user := fmt.Sprint("u", len(took)%real)
-				if tab == "deliveries" {
+				if tab != "events" {
 					user = "u0"
 				}
 				request := httptest.NewRequestWithContext(b.Context(), http.MethodGet, "/settings/"+user+"/"+tab, nil)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"iter"
 	"net/http"
 	"slices"
@@ -95,7 +94,7 @@ func (p *Pages) deliveriesView(r *http.Request, v visit) (deliveriesView, error)
 	if err != nil {
 		return view, err
 	}
-	names, err := p.targetNames(r.Context(), v.user)
+	known, err := p.known(r.Context(), v.user)
 	if err != nil {
 		return view, err
 	}
@@ -106,7 +105,7 @@ func (p *Pages) deliveriesView(r *http.Request, v visit) (deliveriesView, error)
 		if view.More = len(view.Stories) == mostStories; view.More {
 			break
 		}
-		told := p.tell(story, names, view.layout)
+		told := p.tell(story, known, view.layout)
 		view.Stories = append(view.Stories, told)
 		view.Moving = view.Moving || told.moving()
 	}
@@ -142,31 +141,46 @@ func (p *Pages) records(ctx context.Context, accounts []string, q queue.LedgerQu
 	}
 }
 
-// targetNames are the names that people gave their devices.
-func (p *Pages) targetNames(ctx context.Context, user string) (map[prefs.TargetRef]string, error) {
-	targets, err := p.Store.Targets(ctx, user)
-	if errors.Is(err, prefs.ErrNoUser) {
-		return nil, nil
-	}
-	names := map[prefs.TargetRef]string{}
-	for _, t := range targets {
-		names[t.TargetRef] = settingsText(t.Settings, "name")
-	}
-	return names, err
+// known is what a user's record adds to the ledger.
+type known struct {
+	names map[prefs.TargetRef]string // that people gave their devices
+	off   map[prefs.Cell]time.Time   // since when the user has switched something off
 }
 
-func (p *Pages) tell(s ledger.Story, names map[prefs.TargetRef]string, l layout) storyView {
+func (p *Pages) known(ctx context.Context, user string) (known, error) {
+	k := known{names: map[prefs.TargetRef]string{}, off: map[prefs.Cell]time.Time{}}
+	targets, err := p.Store.Targets(ctx, user)
+	if err != nil {
+		return k, err
+	}
+	for _, t := range targets {
+		k.names[t.TargetRef] = settingsText(t.Settings, "name")
+	}
+	choices, _, err := p.Store.Choices(ctx, user, p.Channels.Names())
+	for _, c := range choices {
+		if c.Chosen && !c.Wanted {
+			k.off[c.Cell] = c.ChosenAt
+		}
+	}
+	return k, err
+}
+
+func (p *Pages) tell(s ledger.Story, k known, l layout) storyView {
 	kind, _ := schema.TypeNamed(s.Type)
 	view := storyView{Story: s, Type: kind, Title: s.Summary, layout: l}
 	if view.Title == "" {
 		view.Title = kind.Meaning
 	}
 	for _, d := range s.Deliveries {
-		view.Ways = append(view.Ways, p.way(d, names, l))
+		view.Ways = append(view.Ways, p.way(d, k.names, l))
 	}
 	for _, skipped := range s.Skipped {
-		name := names[prefs.TargetRef{Channel: skipped.Channel, ID: skipped.Target}]
-		view.Skipped = append(view.Skipped, skippedView{p.label(skipped.Channel), name, why(skipped.Rule)})
+		name := k.names[prefs.TargetRef{Channel: skipped.Channel, ID: skipped.Target}]
+		reason := why(skipped.Rule)
+		if since := k.off[prefs.Cell{Type: s.Type, Channel: skipped.Channel}]; skipped.Rule == schema.RuleChosenOff && !since.IsZero() && !since.After(s.At) {
+			reason += " on " + since.In(l.zone).Format("2 January 2006")
+		}
+		view.Skipped = append(view.Skipped, skippedView{p.label(skipped.Channel), name, reason})
 	}
 	return view
 }

@@ -34,6 +34,11 @@ func TestScreens(t *testing.T) {
 				name := fmt.Sprintf("%s-%s-%d.png", tab, scheme, size[0])
 				require.NoError(t, os.WriteFile(filepath.Join(*screens, name), picture, 0o600))
 			}
+			b.do(chromedp.Navigate(i.url+"/settings/ada/channels"), click("#webhook .test button"))
+			b.says("#webhook .report", "Delivered")
+			get(b, chromedp.Evaluate[bool](`{ for (const d of document.querySelectorAll("#webhook details")) d.open = true; true }`))
+			name := fmt.Sprintf("webhook-%s-%d.png", scheme, size[0])
+			require.NoError(t, os.WriteFile(filepath.Join(*screens, name), get(b, chromedp.Screenshot(chromedp.CSS("#webhook"))), 0o600))
 		}
 	}
 }

@@ -3,6 +3,7 @@ package pages_test
 import (
 	"net/http"
 	"net/url"
+	"regexp"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -246,11 +247,9 @@ func (i *installation) confirmation(to string) string {
 	for _, r := range all {
 		if r.Channel == "email" && strings.Contains(r.To, to) {
 			text := strings.ReplaceAll(r.Raw, "=\r\n", "")
-			_, rest, found := strings.Cut(text, i.url+links.ConfirmPath)
-			require.True(i.t, found, text)
-			return i.url + links.ConfirmPath + rest[:strings.IndexFunc(rest, func(c rune) bool {
-				return !(c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '-' || c == '_')
-			})]
+			link := regexp.MustCompile(regexp.QuoteMeta(i.url+links.ConfirmPath) + `[A-Za-z0-9_-]+`).FindString(text)
+			require.NotEmpty(i.t, link, text)
+			return link
 		}
 	}
 	i.t.Fatalf("no mail to %s", to)

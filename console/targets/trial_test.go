@@ -58,7 +58,7 @@ func TestTestSaysWhatIsWrongAndWhatToDo(t *testing.T) {
 		"Trying again would no": {Status: 400},
 	} {
 		f.hook.Answer("/a", answer)
-		report, err := f.Channels.Test(t.Context(), "ada", "webhook", "main", "job.fail")
+		report, err := f.Test(t.Context(), "ada", "webhook", "main", "job.fail")
 		if too := (*targets.TooOften)(nil); err != nil {
 			require.ErrorAs(t, err, &too)
 			break

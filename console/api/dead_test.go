@@ -1,0 +1,142 @@
+package api_test
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/stretchr/testify/require"
+	"go.uber.org/zap"
+
+	"tocsin/replay"
+	"tocsin/schema"
+	"tocsin/servertest"
+)
+
+// die makes a dead letter as a worker does.
+func (f *fixture) die(event, status string) {
+	f.t.Helper()
+	sample, err := schema.Sample("job.fail")
+	require.NoError(f.t, err)
+	sample.ID, sample.Source, sample.Account, sample.Time = event, "/p", "acme", time.Now()
+	header := sample.Header()
+	for name, value := range map[string]string{
+		"Delivery": "x", "User": "ada", "Channel": "webhook", "Target": "main", "Attempts": "1",
+		"Last-Status": status, "Last-Host": "hooks.example.com:443",
+		"Dead-Cause": "permanent", "Dead-Reason": "endpoint answered " + status,
+	} {
+		header["Tocsin-"+name] = []string{value}
+	}
+	servertest.Publish(f.t, f.nats.URL(), schema.DeadSubject("webhook", "job.fail"), header,
+		[]byte(`{"uid":"1","name":"Backup","redeploy_hook":"https://canary.example/hook"}`))
+}
+
+type deadAnswer struct {
+	Letters []struct {
+		Seq                                         uint64
+		Channel, Type, User, Host, Status, Delivery string
+	}
+	Next uint64
+}
+
+func TestDeadLettersAreReadByPage(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	for i := range 5 {
+		f.die(fmt.Sprint("e", i), []string{"404", "410"}[i%2])
+	}
+	var pages []int
+	var seen []uint64
+	for next := uint64(0); ; {
+		var page deadAnswer
+		f.ok("GET", fmt.Sprintf("/v1/dead?limit=2&after=%d", next), "").into(&page)
+		pages = append(pages, len(page.Letters))
+		for _, l := range page.Letters {
+			seen = append(seen, l.Seq)
+		}
+		if next = page.Next; next == 0 {
+			break
+		}
+	}
+	require.Equal(t, []int{2, 2, 1}, pages)
+	require.Equal(t, []uint64{1, 2, 3, 4, 5}, seen)
+
+	var found deadAnswer
+	f.ok("GET", "/v1/dead?reason=410&host=hooks.example.com&user=ada&cause=permanent&type=job.fail", "").into(&found)
+	require.Len(t, found.Letters, 2)
+	require.Equal(t, "410", found.Letters[0].Status)
+	require.Equal(t, "hooks.example.com:443", found.Letters[0].Host)
+	require.Len(t, found.Letters[0].Delivery, 36)
+	f.ok("GET", "/v1/dead?account=zeta", "").into(&found)
+	require.Empty(t, found.Letters)
+
+	whole := f.ok("GET", "/v1/dead/1", "").text
+	require.Contains(t, whole, "Backup")
+	require.NotContains(t, whole, "canary", "credentials are masked")
+	f.call("GET", "/v1/dead/99", "").refused(404)
+	for _, query := range []string{"type=job.fial", "channel=a.b", "cause=boredom", "limit=0", "limit=1001", "since=yesterday", "after=x"} {
+		f.call("GET", "/v1/dead?"+query, "").refused(422)
+	}
+}
+
+func TestReplayIsPlannedStartedAndRun(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	f.ada()
+	f.ok("PUT", "/v1/accounts/acme/members/ada", "")
+	f.die("e1", "404")
+	f.die("e2", "410")
+	var plan struct {
+		ID, State string
+		Replayed  int
+		Plan      replay.Plan
+	}
+	f.ok("POST", "/v1/replays", `{"filter":{"reason":"404"}}`).into(&plan)
+	require.Equal(t, "planned", plan.State)
+	require.Equal(t, 1, plan.Plan.Letters)
+	require.Equal(t, "hooks.example.com:443", plan.Plan.Groups[0].Host)
+	path := "/v1/replays/" + plan.ID
+	require.Contains(t, f.call("POST", path, `{"action":"pause"}`).refused(409).Detail, "not begun")
+	f.call("POST", path, `{"action":"explode"}`).refused(422)
+
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		f.options.Replays.Serve(ctx, 20*time.Millisecond, zap.NewNop())
+	}()
+	t.Cleanup(func() { stop(); <-ended })
+	f.ok("POST", path, `{"action":"start"}`)
+	require.Eventually(t, func() bool {
+		f.ok("GET", path, "").into(&plan)
+		return plan.State == "done"
+	}, 30*time.Second, 20*time.Millisecond)
+	require.Equal(t, 1, plan.Replayed)
+	waiting := 0
+	for d, err := range f.queue.Waiting(t.Context()) {
+		require.NoError(t, err)
+		require.Equal(t, "e1", d.Event.ID)
+		waiting++
+	}
+	require.Equal(t, 1, waiting)
+	require.Contains(t, f.call("POST", path, `{"action":"start"}`).refused(409).Detail, "ended")
+	f.ok("DELETE", path, "")
+	f.call("GET", path, "").refused(404)
+
+	require.Equal(t, "no dead letter matches the filter", f.call("POST", "/v1/replays", `{"filter":{"user":"eve"}}`).refused(422).Detail)
+	p := f.call("POST", "/v1/replays", `{"filter":{"type":"job.fial"}}`).refused(422)
+	require.Equal(t, "body.filter", p.Errors[0].Location)
+	f.call("POST", "/v1/replays", `{"filter":{"sequences":[99]}}`).refused(404)
+}
+
+func TestNATSAwayIsSaidSoOfDeadLetters(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	f.nats.Stop()
+	for _, path := range []string{"/v1/dead", "/v1/dead/1", "/v1/replays", "/v1/replays/x"} {
+		f.call("GET", path, "").refused(503)
+	}
+	require.NotContains(t, f.logged.String(), nats.DefaultURL)
+}
