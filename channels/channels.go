@@ -11,6 +11,7 @@ package channels
 import (
 	"context"
 	"encoding/json"
+	"strings"
 	"time"
 
 	"tocsin/schema"
@@ -74,6 +75,16 @@ type Spec struct {
 type Host struct {
 	Name string // "https://example.com:443"
 	Ours bool   // the installation's: targets are not to blame if it cannot be reached
+}
+
+// Address is the host with its port where a user's settings name it, and empty
+// where it is the installation's.
+func (h Host) Address() string {
+	if h.Ours {
+		return ""
+	}
+	_, address, _ := strings.Cut(h.Name, "://")
+	return address
 }
 
 // Rate bounds how often a target may be sent to.

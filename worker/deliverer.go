@@ -92,7 +92,7 @@ func (dl *Deliverer) send(stop, ctx context.Context, log *zap.Logger, d schema.D
 	} else {
 		dl.warnOwner(stop, log, d, p, fares)
 	}
-	d.Last.Took = took
+	d.Last.Took, d.Last.Host = took, p.host.Address()
 	return dl.failed(log, d, failure)
 }
 
@@ -150,7 +150,7 @@ func (dl *Deliverer) failed(log *zap.Logger, d schema.Delivery, f channels.Failu
 	if f.Kind != channels.Misconfigured {
 		d.Attempts++
 	}
-	d.Last = schema.Attempt{At: now, Status: f.Status, Reason: f.Error(), Took: d.Last.Took}
+	d.Last = schema.Attempt{At: now, Status: f.Status, Reason: f.Error(), Host: d.Last.Host, Took: d.Last.Took}
 	d.Planned = earlier(d.Planned, now) // its retry window would never end
 	log = log.With(zap.Int("attempt", d.Attempts), zap.String("status", f.Status), zap.String("reason", f.Error()))
 	switch f.Kind {

@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -114,6 +115,7 @@ func TestDeadLetterIsListedShownAndReplayed(t *testing.T) {
 	require.Equal(t, "job.fail", letters[0].Type)
 	require.Equal(t, "404", letters[0].Status)
 	require.Equal(t, refused.Delivery, letters[0].Delivery)
+	require.Equal(t, strings.TrimPrefix(s.hook.URL(), "http://"), letters[0].Host)
 	sequence := fmt.Sprint(letters[0].Sequence)
 	sample, err := schema.Sample("job.fail")
 	require.NoError(t, err)
