@@ -39,18 +39,18 @@ func (q *Queue) Job(ctx context.Context, id string) (value []byte, revision uint
 	return entry.Value(), entry.Revision(), nil
 }
 
-// SaveJob saves a job that was read at this revision, 0 for a new one, and
-// returns its new revision. The error is ErrJobChanged if it has another one.
-func (q *Queue) SaveJob(ctx context.Context, id string, value []byte, revision uint64) (uint64, error) {
+// SaveJob saves a job that was read at this revision, 0 for a new one. The error
+// is ErrJobChanged if it has another one by now.
+func (q *Queue) SaveJob(ctx context.Context, id string, value []byte, revision uint64) error {
 	jobs, err := q.jobs(ctx)
 	if err != nil {
-		return 0, err
+		return err
 	}
-	revision, err = jobs.Update(ctx, id, value, revision)
+	_, err = jobs.Update(ctx, id, value, revision)
 	if isWrongRevision(err) {
-		return 0, fmt.Errorf("save job %s: %w", id, ErrJobChanged)
+		return fmt.Errorf("save job %s: %w", id, ErrJobChanged)
 	}
-	return revision, wrap(err, "save job %s", id)
+	return wrap(err, "save job %s", id)
 }
 
 // Jobs reads the ids of all jobs.

@@ -68,7 +68,7 @@ type letters interface {
 	Replay(ctx context.Context, letters ...queue.DeadLetter) error
 
 	Job(ctx context.Context, id string) (value []byte, revision uint64, err error)
-	SaveJob(ctx context.Context, id string, value []byte, revision uint64) (uint64, error)
+	SaveJob(ctx context.Context, id string, value []byte, revision uint64) error
 	Jobs(ctx context.Context) ([]string, error)
 	RemoveJob(ctx context.Context, id string) error
 }
@@ -168,7 +168,7 @@ func (r *Replays) change(ctx context.Context, id string, do func(*Job) error) (J
 		if err := do(&job); err != nil {
 			return job, err
 		}
-		_, err = r.save(ctx, job, revision)
+		err = r.save(ctx, job, revision)
 		if !errors.Is(err, queue.ErrJobChanged) {
 			return job, err
 		}
@@ -187,10 +187,10 @@ func (r *Replays) load(ctx context.Context, id string) (Job, uint64, error) {
 	return job, revision, nil
 }
 
-func (r *Replays) save(ctx context.Context, job Job, revision uint64) (uint64, error) {
+func (r *Replays) save(ctx context.Context, job Job, revision uint64) error {
 	value, err := json.Marshal(job)
 	if err != nil {
-		return 0, fmt.Errorf("save replay %s: %w", job.ID, err)
+		return fmt.Errorf("save replay %s: %w", job.ID, err)
 	}
 	return r.Letters.SaveJob(ctx, job.ID, value, revision)
 }

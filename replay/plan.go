@@ -84,8 +84,7 @@ func (r *Replays) Plan(ctx context.Context, f queue.LetterFilter, rate float64) 
 		return Job{}, ErrNothing
 	}
 	job.Plan = p.done()
-	_, err := r.save(ctx, job, 0)
-	return job, err
+	return job, r.save(ctx, job, 0)
 }
 
 // newID is short enough to be typed; there are few jobs at a time.

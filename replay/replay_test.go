@@ -300,11 +300,11 @@ func (d *dying) Replay(ctx context.Context, letters ...queue.DeadLetter) error {
 	return err
 }
 
-func (d *dying) SaveJob(ctx context.Context, id string, value []byte, revision uint64) (uint64, error) {
+func (d *dying) SaveJob(ctx context.Context, id string, value []byte, revision uint64) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.dead {
-		return 0, errDead
+		return errDead
 	}
 	return d.Queue.SaveJob(ctx, id, value, revision)
 }

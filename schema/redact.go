@@ -48,18 +48,18 @@ func (r *redactor) step() {
 		r.text()
 	case '{', '[':
 		r.within = append(r.within, r.secret)
-		r.copy(1)
+		r.copy()
 	case '}', ']':
 		if len(r.within) > 0 {
 			r.within = r.within[:len(r.within)-1]
 		}
-		r.copy(1)
+		r.copy()
 		r.secret = r.inSecret()
 	case ',':
 		r.secret = r.inSecret()
-		r.copy(1)
+		r.copy()
 	case ' ', '\t', '\r', '\n', ':':
-		r.copy(1)
+		r.copy()
 	default:
 		r.bare()
 	}
@@ -67,9 +67,9 @@ func (r *redactor) step() {
 
 func (r *redactor) inSecret() bool { return len(r.within) > 0 && r.within[len(r.within)-1] }
 
-func (r *redactor) copy(n int) {
-	r.out = append(r.out, r.data[r.at:r.at+n]...)
-	r.at += n
+func (r *redactor) copy() {
+	r.out = append(r.out, r.data[r.at])
+	r.at++
 }
 
 // text is a name or a value.

@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"mime/quotedprintable"
@@ -113,7 +114,7 @@ func (m *mine) stored() []said {
 		last := stream.CachedInfo().State.LastSeq
 		for sequence := uint64(1); sequence <= last; sequence++ {
 			msg, err := stream.GetMsg(m.t.Context(), sequence)
-			if err == jetstream.ErrMsgNotFound {
+			if errors.Is(err, jetstream.ErrMsgNotFound) {
 				continue
 			}
 			require.NoError(m.t, err)
@@ -250,7 +251,7 @@ func (m *mine) tried() []said {
 				shown, err := json.Marshal(trial)
 				require.NoError(m.t, err)
 				where := fmt.Sprintf("a test of %s that goes %s", name, user)
-				all = append(all, said{where, fmt.Sprintf("%s %+v %+v", shown, trial.Exchange.Header, trial.Err)})
+				all = append(all, said{where, fmt.Sprintf("%s %+v %+v", shown, trial.Header, trial.Err)})
 			}
 		}
 	}
