@@ -60,6 +60,9 @@ func (c *Channels) Save(ctx context.Context, user, channel string, fields map[st
 			return nil, fmt.Errorf("save channel %s of user %s: %w", channel, user, prefs.ErrChanged)
 		}
 		settings := merge(offered.Spec, decode(before.Settings), given)
+		if err := staysAtHome(offered.Spec, before.Settings, settings, given); err != nil {
+			return nil, err
+		}
 		if saved.Shown, err = complete(offered.Spec, settings); err != nil {
 			return nil, err
 		}
@@ -127,6 +130,26 @@ func merge(spec channels.Spec, before, given settings) settings {
 		}
 	}
 	return merged
+}
+
+// staysAtHome refuses to take a credential, that is kept because nobody gave it
+// again, along to another host: whoever is at the settings page could otherwise
+// read it there.
+func staysAtHome(spec channels.Spec, before json.RawMessage, after, given settings) error {
+	if spec.Host == nil || before == nil {
+		return nil
+	}
+	raw, err := after.encode()
+	if err != nil || spec.Host(before) == spec.Host(raw) {
+		return err
+	}
+	for _, field := range spec.Fields {
+		_, again := given[field.Name]
+		if field.Secret && field.Renew == nil && !again && after[field.Name] != nil {
+			return &Invalid{Field: field.Name, Reason: "it was meant for another host than the one that the URL leads to now: give it again, or remove it"}
+		}
+	}
+	return nil
 }
 
 func empty(value json.RawMessage) bool {

@@ -2,6 +2,7 @@ package targets_test
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 	"sync"
@@ -120,6 +121,27 @@ func TestCredentialsAreKeptUntilTheyAreRemoved(t *testing.T) {
 	require.Contains(t, got.Secrets, "secret")
 	f.save(t, "webhook", map[string]any{"url": "https://example.com/b", "headers": ""})
 	require.NotContains(t, f.get(t, "webhook").Targets[0].Secrets, "headers")
+}
+
+// Whoever has got hold of a session must not be able to have a saved header sent
+// to a host of their own.
+func TestKeptCredentialsDoNotGoToAnotherHost(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	f.save(t, "webhook", map[string]any{"url": "https://example.com/a", "headers": "Authorization: Bearer x"})
+	f.save(t, "webhook", map[string]any{"url": "https://example.com/b"}) // the same host
+	elsewhere := map[string]any{"url": "https://attacker.example/a"}
+	_, err := f.Save(t.Context(), "ada", "webhook", elsewhere, "")
+	invalid, ok := errors.AsType[*targets.Invalid](err)
+	require.True(t, ok, "%v", err)
+	require.Equal(t, "headers", invalid.Field)
+	require.Equal(t, "https://example.com/b", f.get(t, "webhook").Targets[0].Fields["url"], "nothing was saved")
+
+	elsewhere["headers"] = ""
+	f.save(t, "webhook", elsewhere)
+	elsewhere["url"] = "https://third.example/a"
+	delete(elsewhere, "headers")
+	require.Empty(t, f.save(t, "webhook", elsewhere).Shown, "the signing secret stays: it is never sent")
 }
 
 func TestTwoWindowsDoNotUndoEachOther(t *testing.T) {
