@@ -174,8 +174,8 @@ func (c *webCmd) opened(log *zap.Logger) ([]targets.Offered, error) {
 	return all, nil
 }
 
-// recordsOf reads what became of a user's deliveries in all their accounts,
-// oldest first. The ledger keeps a bounded number of each.
+// recordsOf reads what became of a user's deliveries in all their accounts of
+// late, oldest first: enough to say how a channel fares.
 func recordsOf(store *prefs.Store, q *queue.Queue) func(context.Context, string) iter.Seq2[schema.Record, error] {
 	return func(ctx context.Context, user string) iter.Seq2[schema.Record, error] {
 		return func(yield func(schema.Record, error) bool) {
@@ -193,6 +193,9 @@ func recordsOf(store *prefs.Store, q *queue.Queue) func(context.Context, string)
 	}
 }
 
+// ofLate is as long as retries go on by default.
+const ofLate = 72 * time.Hour
+
 func readRecords(ctx context.Context, store *prefs.Store, q *queue.Queue, user string) ([]schema.Record, error) {
 	accounts, err := store.Accounts(ctx, user)
 	if err != nil {
@@ -200,7 +203,7 @@ func readRecords(ctx context.Context, store *prefs.Store, q *queue.Queue, user s
 	}
 	var all []schema.Record
 	for _, account := range accounts {
-		for r, err := range q.Ledger(ctx, queue.LedgerQuery{Account: account, User: user}) {
+		for r, err := range q.Ledger(ctx, queue.LedgerQuery{Account: account, User: user, Since: time.Now().Add(-ofLate)}) {
 			if err != nil {
 				return nil, err
 			}

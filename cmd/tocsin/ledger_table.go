@@ -13,6 +13,9 @@ import (
 	"tocsin/schema"
 )
 
+// widestEvent holds a UUID: --event takes the whole id.
+const widestEvent = 36
+
 // writeStories tells, for people, what became of events: oldest first, so that
 // the newest is where they look.
 func writeStories(out io.Writer, stories []ledger.Story, more int, records bool) error {
@@ -33,7 +36,7 @@ func writeStories(out io.Writer, stories []ledger.Story, more int, records bool)
 
 func writeStory(table io.Writer, s ledger.Story, records bool) {
 	head := strings.Join([]string{
-		s.At.Format(time.RFC3339), printable(s.Type), clip(s.Event, widestID), clip(s.Account, widestID), clip(s.User, widestID),
+		s.At.Format(time.RFC3339), printable(s.Type), clip(s.Event, widestEvent), clip(s.Account, widestID), clip(s.User, widestID),
 	}, "\t")
 	for _, d := range s.Deliveries {
 		fmt.Fprintf(table, "%s\t%s\t%s\t%d\t%s\n", head, printable(d.Channel), d.State, d.Attempts(), clip(saidOf(d), widestReason))
