@@ -182,7 +182,7 @@ var program = sync.OnceValues(func() (string, error) {
 		return "", err
 	}
 	path := filepath.Join(dir, "tocsin-under-test")
-	out, err := exec.Command("go", "build", "-o", path, ".").CombinedOutput()
+	out, err := exec.Command("go", "build", raceFlag, "-o", path, ".").CombinedOutput()
 	if err != nil {
 		return "", fmt.Errorf("build tocsin: %w: %s", err, out)
 	}
