@@ -106,11 +106,12 @@ func (v *Visit) Leave(e Evidence) Evidence {
 }
 
 // Learn notes for the fleet what an attempt says of the endpoint, and returns
-// what is noted then. It may be called again after an error. A failure beside successes is no news: the endpoint works
-// for others.
+// what is noted then. It may be called again after an error. A failure beside
+// successes is no news: the endpoint works for others, and what was read of it
+// before the attempt is out of date.
 func (v *Visit) Learn(ctx context.Context, e Evidence) (State, error) {
-	if e.Verdict == Failed && !e.Probe && v.seat.WorkedSince(e.Began) {
-		return v.endpoint.Known.State, nil
+	if (e.Verdict == Failed || e.Verdict == Refused) && !e.Probe && v.seat.WorkedSince(e.Began) {
+		return State{}, nil
 	}
 	return v.Change(ctx, func(s State) (State, bool) { return v.endpoint.Policy.After(s, e) })
 }

@@ -75,7 +75,7 @@ func (p Policy) Admits(s State, now time.Time) Admission {
 	switch {
 	case s.Phase == Closed || s.Phase == Recovering:
 		return Pass
-	case now.Before(s.Until):
+	case now.Before(s.Until) && s.Until.Sub(now) <= 2*max(p.Longest, p.Lease): // else a wrong clock wrote it
 		return Hold
 	}
 	return Probe
@@ -104,7 +104,7 @@ func (p Policy) Rest(s State, now time.Time, random float64) time.Duration {
 }
 
 func (p Policy) recovers(s State, now time.Time) bool {
-	return s.Phase == Recovering && now.Sub(s.Changed) < p.Ramp
+	return s.Phase == Recovering && !s.Changed.After(now.Add(p.Ramp)) && now.Sub(s.Changed) < p.Ramp // a wrong clock may have written it
 }
 
 // interval is how long an endpoint is open the n-th time in a row.

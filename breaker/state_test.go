@@ -102,6 +102,8 @@ func TestWhatAStateAdmits(t *testing.T) {
 		{breaker.State{Phase: breaker.HalfOpen, Until: at(1)}, breaker.Hold},
 		{breaker.State{Phase: breaker.HalfOpen, Until: at(-1)}, breaker.Probe}, // whoever asked has died
 		{breaker.State{Phase: breaker.Recovering, Changed: noon}, breaker.Pass},
+		{breaker.State{Phase: breaker.Open, Until: noon.Add(4 * 24 * time.Hour)}, breaker.Probe},     // by a clock that was wrong
+		{breaker.State{Phase: breaker.HalfOpen, Until: noon.Add(4 * 24 * time.Hour)}, breaker.Probe}, // the same
 	} {
 		require.Equal(t, c.want, p.Admits(c.state, noon), "%+v", c.state)
 	}

@@ -236,3 +236,19 @@ func TestReplayStandsInTheLedger(t *testing.T) {
 	}, 20*time.Second, 10*time.Millisecond)
 	require.Equal(t, []schema.RecordKind{schema.RecordPlanned, schema.RecordDead, schema.RecordReplayed, schema.RecordDelivered}, kinds)
 }
+
+// A reader that is slower than its time gets an error, and not the half as a
+// whole.
+func TestReadingEndsWithItsContext(t *testing.T) {
+	t.Parallel()
+	q := ready(t, servertest.NATS(t))
+	require.NoError(t, q.PublishPlans(t.Context(), plans(delivery(t, "e1"), delivery(t, "e2"), delivery(t, "e3"))))
+	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+	defer cancel()
+	var last error
+	for _, err := range q.Ledger(ctx, queue.LedgerQuery{}) {
+		<-ctx.Done()
+		last = err
+	}
+	require.ErrorIs(t, last, context.DeadlineExceeded)
+}

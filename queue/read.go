@@ -37,6 +37,9 @@ func (q *Queue) each(ctx context.Context, p place, do func(*jetstream.RawStreamM
 	last := stream.CachedInfo().State.LastSeq
 	for p.after < last {
 		read, more, err := q.page(ctx, p, last, do)
+		if err == nil && more {
+			err = ctx.Err() // a page whose time is over ends like one that was read
+		}
 		if err != nil || !more {
 			return err
 		}

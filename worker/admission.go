@@ -33,7 +33,14 @@ func (dl *Deliverer) admit(stop, ctx context.Context, log *zap.Logger, d schema.
 	case held.For > 0:
 		return otherwise(dl.hold(log, d, held))
 	}
+	asked := false
+	defer func() {
+		if !asked { // it panicked, and nobody else gives the seats back
+			dl.abandon(ctx, visits)
+		}
+	}()
 	turn, err := dl.takeTurn(stop, ctx, d, r)
+	asked = true
 	if err == nil && turn.verdict.Answer == pace.Send {
 		return permit{visits, host, turn}, nil
 	}

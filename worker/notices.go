@@ -31,6 +31,9 @@ func (dl *Deliverer) warnOwner(stop context.Context, log *zap.Logger, d schema.D
 		return
 	}
 	if fares.Warned >= offStep {
+		if !dl.stillFails(stop, log, p, fares) {
+			return
+		}
 		since := fares.Failing.UTC().Format("2 January 2006, 15:04 MST")
 		reason := fmt.Errorf("nothing could be delivered since %s; at last: %s", since, fares.Error)
 		dl.switchOff(stop, log, d, channels.Failure{Err: reason}, now)
@@ -52,6 +55,25 @@ func (dl *Deliverer) warnOwner(stop context.Context, log *zap.Logger, d schema.D
 	if err != nil {
 		log.Warn("an owner may be warned twice", zap.Error(err))
 	}
+}
+
+// stillFails asks the fleet whether the target fares as this worker believes: it
+// may have worked, or been saved anew, while the attempt was under way. WarnedAt
+// stays: if this worker dies before it has switched the target off, the next
+// attempt does.
+func (dl *Deliverer) stillFails(stop context.Context, log *zap.Logger, p permit, fares breaker.State) bool {
+	var noted breaker.State
+	err := patiently(stop, log, "confirm how a target fares", func() (err error) {
+		noted, err = p.visits[0].Change(context.WithoutCancel(stop), func(s breaker.State) (breaker.State, bool) {
+			if s.Warned != fares.Warned || !s.Failing.Equal(fares.Failing) {
+				return s, false
+			}
+			s.Warned++
+			return s, true
+		})
+		return err
+	})
+	return err == nil && noted.Warned > fares.Warned && noted.Failing.Equal(fares.Failing)
 }
 
 // isTime reports whether the next step is due.

@@ -126,3 +126,33 @@ func TestNoPlatformPublishesNotices(t *testing.T) {
 		require.Error(t, err, typeName)
 	}
 }
+
+// The last warning asks an owner to mend the address: an attempt that is still
+// under way to the old one must not switch the new one off.
+func TestTargetSavedDuringItsLastAttemptStaysOn(t *testing.T) {
+	t.Parallel()
+	f, s, watch := newServers(t), newSite(t), &clock{}
+	f.endpoint(s, "ada")
+	dl := f.member(8)
+	dl.Clock = watch.now
+	s.answer("/ada", http.StatusNotFound)
+	fail := func(id string) { dl.Deliver(t.Context(), t.Context(), deliveryTo("ada", id, watch.now())) }
+	fail("0")
+	for i, days := range []int{1, 2, 1} {
+		watch.forward(time.Duration(days)*24*time.Hour + time.Minute)
+		fail(fmt.Sprint("w", i))
+	}
+	watch.forward(24*time.Hour + time.Minute)
+	arrived, release, done := make(chan struct{}), make(chan struct{}), make(chan struct{})
+	s.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		close(arrived)
+		<-release
+		w.WriteHeader(http.StatusNotFound)
+	})
+	go func() { defer close(done); fail("last") }()
+	<-arrived
+	f.save("ada", fmt.Sprintf(`{"url":"%s/new","secret":%q}`, s.URL, signingSecret))
+	close(release)
+	<-done
+	require.NotEqual(t, prefs.Off, f.health("ada").Status)
+}
