@@ -37,7 +37,7 @@ func (q *Queue) Event(ctx context.Context, sequence uint64) (PublishedEvent, err
 // asked for twice is made once within the duplicate window. If the delivery died,
 // died says when, and its dead letter is taken away: it lives again.
 func (q *Queue) Redeliver(ctx context.Context, d schema.Delivery, replay int, died time.Time) error {
-	if err := q.storeAll(ctx, replayed(again(d, replay))); err != nil {
+	if err := q.storeAll(ctx, again(d, replay)); err != nil {
 		return fmt.Errorf("redeliver %s: %w", d.ID(), err)
 	}
 	if died.IsZero() {
@@ -66,22 +66,19 @@ func (q *Queue) exhume(ctx context.Context, d schema.Delivery, replay int, died 
 		if old == nil || old.ID() != d.ID() || old.Replays >= replay { // it may have died again by now
 			continue
 		}
-		if err := q.Discard(ctx, letter.Sequence); err != nil && !errors.Is(err, ErrNoLetter) {
+		if err := q.discardIfThere(ctx, letter.Sequence); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// again is a delivery that begins anew, for the n-th time, under the same id.
-func again(d schema.Delivery, n int) schema.Delivery {
-	return schema.Delivery{
+// again is a delivery that begins anew, for the n-th time, under the same id, as
+// it is stored.
+func again(d schema.Delivery, n int) []keyed {
+	d = schema.Delivery{
 		Event: d.Event, User: d.User, Channel: d.Channel, Target: d.Target, Since: d.Since, Planned: time.Now(), Replays: n,
 	}
-}
-
-// replayed is a delivery that begins anew, as it is stored.
-func replayed(d schema.Delivery) []keyed {
 	return []keyed{
 		{Msg: entry(d.Record(schema.RecordReplayed, d.Planned))},
 		{encode(schema.DeliverySubject(d.Channel), d), firstAttemptKey(d)},

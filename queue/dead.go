@@ -122,7 +122,7 @@ func (q *Queue) Replay(ctx context.Context, letters ...DeadLetter) error {
 		return fmt.Errorf("replay %d dead letters: %w", len(letters), err)
 	}
 	for _, l := range letters {
-		if err := q.Discard(ctx, l.Sequence); err != nil && !errors.Is(err, ErrNoLetter) {
+		if err := q.discardIfThere(ctx, l.Sequence); err != nil {
 			return err
 		}
 	}
@@ -135,7 +135,7 @@ func revive(letter DeadLetter) []keyed {
 	if letter.Delivery == nil {
 		return []keyed{{reviveEvent(letter), fmt.Sprintf("replay:%d", letter.Sequence)}}
 	}
-	return replayed(again(*letter.Delivery, letter.Delivery.Replays+1))
+	return again(*letter.Delivery, letter.Delivery.Replays+1)
 }
 
 // reviveEvent strips what burying has added, but for its sequence: by that the
@@ -165,6 +165,14 @@ func (q *Queue) Discard(ctx context.Context, sequence uint64) error {
 			return gone
 		}
 		return fmt.Errorf("remove dead letter %d: %w", sequence, err)
+	}
+	return nil
+}
+
+// discardIfThere is Discard for a letter that somebody else may have removed.
+func (q *Queue) discardIfThere(ctx context.Context, sequence uint64) error {
+	if err := q.Discard(ctx, sequence); !errors.Is(err, ErrNoLetter) {
+		return err
 	}
 	return nil
 }

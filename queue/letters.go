@@ -14,15 +14,15 @@ const EventLetters = "event"
 
 // LetterFilter chooses dead letters: those for which all that is set is true.
 type LetterFilter struct {
-	Channel string    `json:"channel,omitempty" doc:"Of this channel; 'event' for events that did not validate."`
-	Type    string    `json:"type,omitempty" doc:"Of this event type."`
-	Account string    `json:"account,omitempty" doc:"Of this account."`
-	User    string    `json:"user,omitempty" doc:"Of this user."`
-	Host    string    `json:"host,omitempty" doc:"Whose far end had this host, with or without its port."`
-	Cause   Cause     `json:"cause,omitempty" enum:"invalid,permanent,gone,exhausted,poison" doc:"Of this cause."`
-	Reason  string    `json:"reason,omitempty" doc:"Whose reason or status contains this text."`
-	Since   time.Time `json:"since,omitzero" doc:"Dead since then."`
-	Until   time.Time `json:"until,omitzero" doc:"Dead before then."`
+	Channel string    `json:"channel,omitempty" query:"channel" doc:"Of this channel; 'event' for events that did not validate."`
+	Type    string    `json:"type,omitempty" query:"type" doc:"Of this event type."`
+	Account string    `json:"account,omitempty" query:"account" doc:"Of this account."`
+	User    string    `json:"user,omitempty" query:"user" doc:"Of this user."`
+	Host    string    `json:"host,omitempty" query:"host" doc:"Whose far end had this host, with or without its port."`
+	Cause   Cause     `json:"cause,omitempty" query:"cause" enum:"invalid,permanent,gone,exhausted,poison" doc:"Of this cause."`
+	Reason  string    `json:"reason,omitempty" query:"reason" doc:"Whose reason or status contains this text."`
+	Since   time.Time `json:"since,omitzero" query:"since" doc:"Dead since then."`
+	Until   time.Time `json:"until,omitzero" query:"until" doc:"Dead before then."`
 
 	Sequences []uint64 `json:"sequences,omitempty" doc:"These letters alone."`
 }

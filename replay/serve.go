@@ -13,7 +13,7 @@ import (
 func (r *Replays) Serve(ctx context.Context, every time.Duration, log *zap.Logger) {
 	var running sync.WaitGroup
 	defer running.Wait()
-	mine := &inHand{ids: map[string]bool{}}
+	var mine sync.Map // ids of the jobs that this process runs
 	ticker := time.NewTicker(every)
 	defer ticker.Stop()
 	for {
@@ -22,12 +22,16 @@ func (r *Replays) Serve(ctx context.Context, every time.Duration, log *zap.Logge
 			log.Warn("cannot look for replays", zap.Error(err))
 		}
 		for _, job := range jobs {
-			if job.State == Running && !job.held("", time.Now()) && mine.take(job.ID) {
-				running.Go(func() {
-					defer mine.letGo(job.ID)
-					r.serve(ctx, job, log.With(zap.String("replay", job.ID)))
-				})
+			if job.State != Running || job.held("", time.Now()) {
+				continue
 			}
+			if _, already := mine.LoadOrStore(job.ID, true); already {
+				continue
+			}
+			running.Go(func() {
+				defer mine.Delete(job.ID)
+				r.serve(ctx, job, log.With(zap.String("replay", job.ID)))
+			})
 		}
 		select {
 		case <-ctx.Done():
@@ -46,26 +50,4 @@ func (r *Replays) serve(ctx context.Context, job Job, log *zap.Logger) {
 	case ctx.Err() == nil && !nothingToRun(err):
 		log.Warn("replay is interrupted; it will go on", zap.Error(err))
 	}
-}
-
-// inHand are the jobs that this process runs.
-type inHand struct {
-	mu  sync.Mutex
-	ids map[string]bool
-}
-
-func (h *inHand) take(id string) bool {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.ids[id] {
-		return false
-	}
-	h.ids[id] = true
-	return true
-}
-
-func (h *inHand) letGo(id string) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	delete(h.ids, id)
 }

@@ -42,17 +42,7 @@ func (dl *Deliverer) warnOwner(stop context.Context, log *zap.Logger, d schema.D
 	if !dl.mailWarning(stop, log, d, fares) {
 		return // the next attempt tries again
 	}
-	err := patiently(stop, log, "note a warning", func() error {
-		_, err := p.visits[0].Change(context.WithoutCancel(stop), func(s breaker.State) (breaker.State, bool) {
-			if s.Warned != fares.Warned || !s.Failing.Equal(fares.Failing) {
-				return s, false // another worker was faster, or it works again
-			}
-			s.Warned, s.WarnedAt = s.Warned+1, now
-			return s, true
-		})
-		return err
-	})
-	if err != nil {
+	if _, err := dl.noteStep(stop, log, p, fares, now); err != nil {
 		log.Warn("an owner may be warned twice", zap.Error(err))
 	}
 }
@@ -62,18 +52,24 @@ func (dl *Deliverer) warnOwner(stop context.Context, log *zap.Logger, d schema.D
 // stays: if this worker dies before it has switched the target off, the next
 // attempt does.
 func (dl *Deliverer) stillFails(stop context.Context, log *zap.Logger, p permit, fares breaker.State) bool {
-	var noted breaker.State
-	err := patiently(stop, log, "confirm how a target fares", func() (err error) {
+	noted, err := dl.noteStep(stop, log, p, fares, fares.WarnedAt)
+	return err == nil && noted.Warned > fares.Warned && noted.Failing.Equal(fares.Failing)
+}
+
+// noteStep counts a step for the fleet, unless another worker was faster, or the
+// target works again.
+func (dl *Deliverer) noteStep(stop context.Context, log *zap.Logger, p permit, fares breaker.State, at time.Time) (noted breaker.State, err error) {
+	err = patiently(stop, log, "note a step towards switching a target off", func() (err error) {
 		noted, err = p.visits[0].Change(context.WithoutCancel(stop), func(s breaker.State) (breaker.State, bool) {
 			if s.Warned != fares.Warned || !s.Failing.Equal(fares.Failing) {
 				return s, false
 			}
-			s.Warned++
+			s.Warned, s.WarnedAt = s.Warned+1, at
 			return s, true
 		})
 		return err
 	})
-	return err == nil && noted.Warned > fares.Warned && noted.Failing.Equal(fares.Failing)
+	return noted, err
 }
 
 // isTime reports whether the next step is due.

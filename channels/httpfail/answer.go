@@ -14,13 +14,8 @@ import (
 // which most deliveries are of no use.
 const LongestWait = 24 * time.Hour
 
-// Answered is the failure that an answer other than success means. who is
-// named in the reason: "endpoint", "HipChat".
-func Answered(who string, resp *http.Response) *channels.Failure {
-	return Answer(who, resp.StatusCode, resp.Header)
-}
-
-// Answer is Answered for those who have let go of the response.
+// Answer is the failure that an answer other than success means. who is named in
+// the reason: "endpoint", "HipChat".
 func Answer(who string, code int, h http.Header) *channels.Failure {
 	said := strings.TrimSpace(fmt.Sprintf("%d %s", code, http.StatusText(code)))
 	f := &channels.Failure{

@@ -52,30 +52,6 @@ func lineOf(l queue.DeadLetter) LetterLine {
 	return line
 }
 
-// LetterQuery chooses dead letters.
-type LetterQuery struct {
-	Channel string    `query:"channel" doc:"Of this channel; 'event' for events that did not validate."`
-	Type    string    `query:"type" doc:"Of this event type."`
-	Account string    `query:"account" doc:"Of this account."`
-	User    string    `query:"user" doc:"Of this user."`
-	Host    string    `query:"host" doc:"Whose far end had this host, with or without its port."`
-	Cause   string    `query:"cause" enum:"invalid,permanent,gone,exhausted,poison" doc:"Of this cause."`
-	Reason  string    `query:"reason" doc:"Whose reason or status contains this text."`
-	Since   time.Time `query:"since" doc:"Dead since then."`
-	Until   time.Time `query:"until" doc:"Dead before then."`
-}
-
-func (q LetterQuery) filter() (queue.LetterFilter, error) {
-	f := queue.LetterFilter{
-		Channel: q.Channel, Type: q.Type, Account: q.Account, User: q.User, Host: q.Host,
-		Cause: queue.Cause(q.Cause), Reason: q.Reason, Since: q.Since, Until: q.Until,
-	}
-	if err := f.Check(); err != nil {
-		return f, invalid(fault("query", err.Error()))
-	}
-	return f, nil
-}
-
 // mostRead is how many letters one request looks at, found or not: a second's
 // work, whatever the filter.
 const mostRead = 20_000
@@ -83,7 +59,7 @@ const mostRead = 20_000
 func (a *API) registerDead() {
 	const topic = "Dead letters"
 	type list struct {
-		LetterQuery
+		queue.LetterFilter
 		After uint64 `query:"after" doc:"Only letters behind this one: what the last answer gave as next."`
 		Limit int    `query:"limit" minimum:"1" maximum:"1000" default:"100" doc:"How many at most."`
 	}
@@ -96,13 +72,11 @@ func (a *API) registerDead() {
 		id: "list-dead", method: http.MethodGet, path: "/v1/dead", tag: topic, summary: "Events and deliveries that could not be handled",
 		errors: []int{http.StatusUnprocessableEntity},
 	}, func(ctx context.Context, in *list) (*letters, error) {
-		f, err := in.filter()
-		if err != nil {
-			return nil, err
+		if err := in.Check(); err != nil {
+			return nil, invalid(fault("query", err.Error()))
 		}
-		out := &letters{Body: letterList{Letters: []LetterLine{}}}
-		out.Body.Letters, out.Body.Next, err = a.deadPage(ctx, f, in.After, in.Limit)
-		return out, err
+		found, next, err := a.deadPage(ctx, in.LetterFilter, in.After, in.Limit)
+		return &letters{Body: letterList{Letters: found, Next: next}}, err
 	})
 
 	type one struct {
