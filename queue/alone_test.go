@@ -2,6 +2,7 @@ package queue_test
 
 import (
 	"context"
+	"slices"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -220,5 +221,13 @@ func TestPanicHurtsTheMessageThatCausedIt(t *testing.T) {
 	require.NoError(t, q.PublishPlans(t.Context(), plans(delivery(t, "bad"), delivery(t, "good"))))
 	require.Equal(t, "bad", receive(t, handed).Event.ID)
 	require.Equal(t, "good", receive(t, handed).Event.ID)
+	require.Eventually(t, func() bool { // the good one is acknowledged after it was handled
+		var left []string
+		for d, err := range q.Waiting(t.Context()) {
+			require.NoError(t, err)
+			left = append(left, d.Event.ID)
+		}
+		return slices.Equal([]string{"bad"}, left)
+	}, 20*time.Second, 10*time.Millisecond)
 	require.Equal(t, 1, servertest.InHand(t, stranger(t, n), queue.DeliveryStream, "webhook"), "it is kept for another worker")
 }
