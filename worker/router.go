@@ -12,6 +12,7 @@ import (
 	"go.uber.org/zap"
 
 	"tocsin/channels"
+	"tocsin/faultpoint"
 	"tocsin/prefs"
 	"tocsin/queue"
 	"tocsin/schema"
@@ -140,6 +141,9 @@ func (r *Router) fanOut(ctx context.Context, event schema.Event, sequence uint64
 		}
 		for _, p := range plans {
 			stored[p.User] = true
+		}
+		if faultpoint.On {
+			faultpoint.Reached("fan-out: chunk stored")
 		}
 	}
 	return r.Claims.MarkRouted(ctx, event, sequence)
