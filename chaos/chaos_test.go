@@ -42,6 +42,7 @@ func (f fault) run(t *testing.T, seed uint64, rate float64) verdict {
 	for range 2 {
 		s.startWorker()
 	}
+	began := time.Now()
 	l := s.begin(rate)
 	s.await(l, 2*rate)
 	s.changeMind()
@@ -50,10 +51,11 @@ func (f fault) run(t *testing.T, seed uint64, rate float64) verdict {
 	s.await(l, float64(l.count())+rate)
 	events := l.end()
 	s.settle()
+	settled := time.Now()
 	v := s.judge(events, calm)
 	s.rest()
 	results.add(f.name, v)
-	t.Logf("seed %d: %s", seed, v)
+	t.Logf("seed %d: %s; load %.0f s, until nothing waited %.0f s", seed, v, calm.Sub(began).Seconds(), settled.Sub(calm).Seconds())
 	require.Empty(t, v.wrong, "seed %d\n%s", seed, s.lastWords())
 	if f.most != nil {
 		require.LessOrEqual(t, v.duplicates, f.most(s), "duplicates")
@@ -110,4 +112,4 @@ func TestEveryFault(t *testing.T) {
 	}
 }
 
-const fullRate = 60
+const fullRate = 30
