@@ -44,6 +44,7 @@ func (f fault) run(t *testing.T, seed uint64, rate float64) verdict {
 	}
 	began := time.Now()
 	l := s.begin(rate)
+	s.load = l
 	s.await(l, 2*rate)
 	s.changeMind()
 	f.does(s)
@@ -101,14 +102,17 @@ func (r *table) print() {
 	fmt.Println("seed", *seed)
 }
 
-// TestEveryFault runs faults one after the other: they are about time, and
-// would disturb each other.
+// TestEveryFault runs as many faults at a time as there are processors: most of
+// the time, each waits until somebody gives up.
 func TestEveryFault(t *testing.T) {
 	if !*full {
 		t.Skip("with -full, as make chaos does; TestFaultsTogether is the short form")
 	}
 	for i, f := range faults() {
-		t.Run(f.name, func(t *testing.T) { f.run(t, *seed+uint64(i), fullRate) })
+		t.Run(f.name, func(t *testing.T) {
+			t.Parallel()
+			f.run(t, *seed+uint64(i), fullRate)
+		})
 	}
 }
 

@@ -76,6 +76,14 @@ func (l *load) publish(e schema.Event, now time.Time) {
 	}
 }
 
+// one publishes one more event, and returns when it is stored.
+func (l *load) one(account string) {
+	e, err := schema.Sample(types[0])
+	require.NoError(l.s.t, err)
+	e.Source, e.ID, e.Account, e.Time = source, "one-for-"+account, account, time.Now()
+	l.publish(e, e.Time)
+}
+
 // end stops publishing and returns all that was published.
 func (l *load) end() []published {
 	l.cancel()

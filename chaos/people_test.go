@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"sync"
 
 	"github.com/stretchr/testify/require"
 
@@ -30,6 +31,9 @@ func accountName(i int) string { return fmt.Sprintf("account-%d", i) }
 
 // membersOf lists who is told of an account's events.
 func membersOf(account string) []member {
+	if account == largeAccount {
+		return largeMembers()
+	}
 	members := []member{
 		{user: account + "-steady", endpoint: "ok", mail: true},
 		{user: account + "-flaky", endpoint: "flaky", phone: true},
@@ -42,6 +46,44 @@ func membersOf(account string) []member {
 		members = append(members, member{user: account + "-refusing", endpoint: "refusing"})
 	}
 	return members
+}
+
+// largeAccount is one whose fan-out takes long. It is settled for the runs that
+// need it.
+const (
+	largeAccount  = "large"
+	largeSize     = 10_000
+	chunksOfLarge = largeSize / 500 // see prefs.Store.Recipients
+)
+
+func largeMembers() []member {
+	members := make([]member, largeSize)
+	for i := range members {
+		members[i] = member{user: fmt.Sprint("large-", i), endpoint: "ok"}
+	}
+	return members
+}
+
+// settleLarge saves the large account, many people at a time.
+func (s *site) settleLarge() {
+	s.t.Helper()
+	var group sync.WaitGroup
+	failed := make(chan error, 20)
+	for part := range slices.Chunk(largeMembers(), largeSize/20) {
+		group.Go(func() {
+			d := prefs.Directory{Users: map[string]prefs.DirectoryUser{}, Accounts: map[string][]string{}}
+			for _, m := range part {
+				d.Users[m.user] = s.person(m, 0)
+				d.Accounts[largeAccount] = append(d.Accounts[largeAccount], m.user)
+			}
+			failed <- d.Save(s.t.Context(), s.store)
+		})
+	}
+	group.Wait()
+	close(failed)
+	for err := range failed {
+		require.NoError(s.t, err)
+	}
 }
 
 // fickle is who has an endpoint that is down, and switches it off in the midst

@@ -27,6 +27,7 @@ type mood struct {
 	latency   time.Duration // each way
 	halfOpen  bool          // takes everything and carries nothing
 	refuse    bool          // accepts a connection and resets it
+	noise     bool          // answers for the server, and makes no sense
 	replyUpTo int           // bytes of answers that a connection carries before it is reset; 0: any number
 }
 
@@ -82,7 +83,12 @@ func (p *proxy) accept() {
 }
 
 func (p *proxy) carry(client net.Conn) {
-	if p.wait().refuse {
+	switch m := p.wait(); {
+	case m.noise:
+		_, _ = client.Write(noise())
+		_ = client.Close()
+		return
+	case m.refuse:
 		reset(client)
 		return
 	}

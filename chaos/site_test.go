@@ -35,6 +35,7 @@ type site struct {
 	queue   *queue.Queue // not through a proxy
 	store   *prefs.Store // likewise
 	workers []*servertest.Process
+	load    *load
 	flying  int // deliveries in hand when workers were killed
 }
 

@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 )
@@ -15,6 +16,8 @@ import (
 type NATSProcess struct {
 	*Process
 	address string
+	dir     string
+	file    string // of its configuration
 }
 
 // natsServer builds the program nats-server, of the version that go.mod names,
@@ -44,12 +47,9 @@ func StartNATS(t testing.TB, limits ...string) *NATSProcess {
 	dir := t.TempDir()
 	var said string
 	for range portTries {
-		n := &NATSProcess{address: freeAddress(t)}
-		config := filepath.Join(dir, "nats.conf")
-		if err := os.WriteFile(config, []byte(n.config(dir, limits)), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		n.Process = NewProcess(t, "Server is ready", nil, program, "-c", config)
+		n := &NATSProcess{address: freeAddress(t), dir: dir, file: filepath.Join(dir, "nats.conf")}
+		n.Process = NewProcess(t, "Server is ready", nil, program, "-c", n.file)
+		n.Limit(limits...)
 		if said = n.launch(); said == "" {
 			return n
 		}
@@ -58,13 +58,15 @@ func StartNATS(t testing.TB, limits ...string) *NATSProcess {
 	return nil
 }
 
-func (n *NATSProcess) config(dir string, limits []string) string {
+// Limit sets what the next Start adds to the block "jetstream", line by line.
+func (n *NATSProcess) Limit(lines ...string) {
+	n.t.Helper()
 	host, port, _ := net.SplitHostPort(n.address)
-	text := fmt.Sprintf("host: %s\nport: %s\njetstream {\n  store_dir: %q\n  sync_interval: 1s\n", host, port, dir)
-	for _, line := range limits {
-		text += "  " + line + "\n"
+	config := fmt.Sprintf("host: %s\nport: %s\njetstream {\n  store_dir: %q\n  sync_interval: 1s\n  %s\n}\n",
+		host, port, n.dir, strings.Join(lines, "\n  "))
+	if err := os.WriteFile(n.file, []byte(config), 0o600); err != nil {
+		n.t.Fatal(err)
 	}
-	return text + "}\n"
 }
 
 // URL is where the server listens. It stays the same over Stop and Start.
