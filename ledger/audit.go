@@ -17,6 +17,7 @@ type Audit struct {
 	deliveries map[string]*traced // by id
 	waiting    map[string]bool
 	routed     uint64
+	nobody     map[[2]string]bool // events by source and id that nobody was told of
 }
 
 // traced is what the audit knows of a delivery. It holds no more than that: there
@@ -32,7 +33,7 @@ type traced struct {
 
 // NewAudit makes an audit that knows of nothing.
 func NewAudit() *Audit {
-	return &Audit{deliveries: map[string]*traced{}, waiting: map[string]bool{}}
+	return &Audit{deliveries: map[string]*traced{}, waiting: map[string]bool{}, nobody: map[[2]string]bool{}}
 }
 
 // Routed notes up to which event of TOCSIN_EVENTS all are routed. Of a later one
@@ -46,6 +47,9 @@ func (a *Audit) Waits(id string) { a.waiting[id] = true }
 // again when it has not heard that it is stored. Another attempt that arrived,
 // after a crash, has another time.
 func (a *Audit) Add(r schema.Record) {
+	if r.User == schema.Nobody {
+		a.nobody[[2]string{r.Source, r.Event}] = true
+	}
 	if r.Kind == schema.RecordPlanned {
 		for _, p := range r.Deliveries {
 			t := a.trace(p.ID)
@@ -82,6 +86,10 @@ type Result struct {
 	Dead       int `json:"dead"`
 	Waiting    int `json:"waiting"`
 
+	// Nobody is how many events reached nobody, because their account had no
+	// members when they were routed. Many at once mean that Redis has lost them.
+	Nobody int `json:"nobody"`
+
 	Missing []Loss `json:"missing"` // planned, not ended, and waiting nowhere
 	Double  []Loss `json:"double"`  // the far end has accepted it more than once
 }
@@ -101,7 +109,7 @@ type Loss struct {
 // Result counts the deliveries whose plan the audit has seen. Others were
 // planned before the time that is audited.
 func (a *Audit) Result() Result {
-	result := Result{Missing: []Loss{}, Double: []Loss{}}
+	result := Result{Nobody: len(a.nobody), Missing: []Loss{}, Double: []Loss{}}
 	for _, id := range slices.Sorted(maps.Keys(a.deliveries)) {
 		t := a.deliveries[id]
 		if t.planned == nil {

@@ -4,7 +4,9 @@ package servertest
 
 import (
 	"net"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"testing"
 )
 
@@ -17,6 +19,7 @@ const portTries = 5
 type RedisServer struct {
 	*Process
 	address string
+	dir     string
 }
 
 // Redis starts a redis-server that keeps nothing on disk and returns its URL.
@@ -37,7 +40,7 @@ func StartRedis(t testing.TB, options ...string) *RedisServer {
 	dir := t.TempDir()
 	var said string
 	for range portTries {
-		s := &RedisServer{address: freeAddress(t)}
+		s := &RedisServer{address: freeAddress(t), dir: dir}
 		_, port, _ := net.SplitHostPort(s.address)
 		defaults := []string{program, "--port", port, "--bind", "127.0.0.1", "--dir", dir, "--save", "", "--appendonly", "no"}
 		s.Process = NewProcess(t, "Ready to accept connections", nil, append(defaults, options...)...)
@@ -55,6 +58,14 @@ func (s *RedisServer) URL() string { return "redis://" + s.address + "/0" }
 
 // Address is host and port of the server.
 func (s *RedisServer) Address() string { return s.address }
+
+// Forget removes what a stopped server keeps on disk.
+func (s *RedisServer) Forget() {
+	s.t.Helper()
+	if err := os.RemoveAll(filepath.Join(s.dir, "appendonlydir")); err != nil {
+		s.t.Fatal(err)
+	}
+}
 
 func freeAddress(t testing.TB) string {
 	t.Helper()
