@@ -11,8 +11,31 @@ import (
 	"github.com/redis/go-redis/v9"
 	"go.uber.org/zap"
 
+	"tocsin/metrics"
 	"tocsin/queue"
 )
+
+// metricsFlags say where a process is watched. Every daemon has them.
+type metricsFlags struct {
+	MetricsAddr string `name:"metrics-addr" env:"TOCSIN_METRICS_ADDR" default:"${metrics_addr}" placeholder:"ADDR" help:"Where /metrics, /healthz and /readyz answer (${default}); 'off' for nowhere."`
+}
+
+// serve answers there until stop is called. The address is not for the public.
+func (f metricsFlags) serve(ctx context.Context, q *queue.Queue, client redis.UniversalClient, m *metrics.Metrics, log *zap.Logger) (stop func(), err error) {
+	context.AfterFunc(ctx, m.Drain)
+	if f.MetricsAddr == "off" {
+		return func() {}, nil
+	}
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", f.MetricsAddr)
+	if err != nil {
+		return nil, fmt.Errorf("TOCSIN_METRICS_ADDR: %w (another process of Tocsin on this machine? give each its own, or 'off')", err)
+	}
+	log.Info("answering /healthz, /readyz and /metrics", zap.Stringer("address", listener.Addr()))
+	mux := http.NewServeMux()
+	mux.Handle("/", healthHandler(q, client))
+	mux.Handle("GET /metrics", m.Handler())
+	return serve(listener, mux, log), nil
+}
 
 // healthHandler answers /healthz while the process lives, and /readyz while it
 // can reach what it needs. A worker that is not ready waits by itself and must
