@@ -39,6 +39,8 @@ type Metrics struct {
 	slots    *prometheus.GaugeVec
 	buried   *prometheus.CounterVec
 
+	backlog  *sample
+	servers  *sample
 	draining prometheus.Gauge
 }
 
@@ -52,6 +54,8 @@ func New(version string) *Metrics {
 	m.makeDeliveries()
 	m.makeRouting()
 	m.makeHands()
+	m.backlog = m.sampled(waiting, parked, suspects, oldest, deadLetters, streamSize, streamBytes, streamBound)
+	m.servers = m.sampled(serverUp, serverRTT)
 	m.draining = gauge(m, "tocsin_draining", "1 once the process was told to stop: it takes nothing more and finishes what it has in hand.")
 	build := gaugeVec(m, "tocsin_build_info", "Always 1; the labels say what runs.", "version", "goversion")
 	build.WithLabelValues(version, runtime.Version()).Set(1)

@@ -10,8 +10,8 @@ import (
 	"tocsin/farend"
 )
 
-// watched starts a daemon and gives the address of its /metrics.
-func watched(t *testing.T, args ...string) (url string, said *daemon) {
+// watch starts a daemon and gives the address of its /metrics.
+func watch(t *testing.T, args ...string) (url string, said *daemon) {
 	t.Helper()
 	said = start(t, args...)
 	address := regexp.MustCompile(`127\.0\.0\.1:\d+`).FindString(said.says("answering /healthz, /readyz and /metrics"))
@@ -32,7 +32,7 @@ func TestWorkerCountsWhatItDoes(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	s.hook.Answer(hookPath, farend.HookAnswer{Status: 503})
-	url, _ := watched(t, s.workerArgs("--metrics-addr", "127.0.0.1:0")...)
+	url, _ := watch(t, s.workerArgs("--metrics-addr", "127.0.0.1:0")...)
 	s.publish("stack.redeploy.fail")
 	s.eventually(2)
 	for _, line := range []string{
@@ -46,6 +46,12 @@ func TestWorkerCountsWhatItDoes(t *testing.T) {
 		`tocsin_in_flight{channel="webhook"} 0`,
 		`tocsin_slots{channel="route"} 65`,
 		`tocsin_draining 0`,
+		`tocsin_waiting{channel="webhook"} 0`,
+		`tocsin_oldest_seconds{channel="route"} 0`,
+		`tocsin_parked{channel="email"} 0`,
+		`tocsin_stream_messages{stream="TOCSIN_EVENTS"} \d+`,
+		`tocsin_server_up{server="nats"} 1`,
+		`tocsin_server_up{server="redis"} 1`,
 		`tocsin_build_info{goversion="go[^"]+",version="[^"]+"} 1`,
 	} {
 		shows(t, url, line)
@@ -54,6 +60,7 @@ func TestWorkerCountsWhatItDoes(t *testing.T) {
 	s.publish("job.fail")
 	shows(t, url, `tocsin_attempts_total{channel="webhook",outcome="dead",reason="status_4xx"} 1`)
 	shows(t, url, `tocsin_buried_total{cause="permanent",channel="webhook"} 1`)
+	shows(t, url, `tocsin_dead_letters{channel="webhook"} 1`)
 }
 
 func TestWebIsWatchedApartFromItsPages(t *testing.T) {

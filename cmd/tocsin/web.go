@@ -40,7 +40,7 @@ func (c *webCmd) Run(ctx context.Context, std stdio) error {
 	health := healthHandler(f.queue, f.redis)
 	f.mux.Handle("GET /healthz", health)
 	f.mux.Handle("GET /readyz", health)
-	stopWatch, err := c.Watch.serve(ctx, f.queue, f.redis, metrics.New(version()), log)
+	stopWatch, err := c.Watch.serve(ctx, watched{f.queue, f.redis, c.every(), metrics.New(version())}, log)
 	if err != nil {
 		return err
 	}

@@ -63,7 +63,7 @@ func (c *workerCmd) Run(ctx context.Context, std stdio) error {
 	}
 	defer q.Close()
 	figures := metrics.New(version())
-	stopWatch, err := c.Watch.serve(ctx, q, client, figures, log)
+	stopWatch, err := c.Watch.serve(ctx, watched{q, client, c.every(), figures}, log)
 	if err != nil {
 		return err
 	}
