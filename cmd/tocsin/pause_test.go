@@ -29,7 +29,7 @@ func TestAChannelIsPausedAndResumedUnderTheFleet(t *testing.T) {
 	// The event is routed, and the worker that joins leaves its delivery where it is.
 	require.Equal(t, exitDone, first.stop())
 	start(t, s.workerArgs()...).says(`"working"`)
-	s.publish("job.ok", "--id", "e2")
+	s.publish("job.backon", "--id", "e2")
 	require.Eventually(t, func() bool {
 		found := do("ledger", "--account", "acme", "--event", "e2", "-o", "json")
 		return json.Valid([]byte(found)) && found != "[]\n"
