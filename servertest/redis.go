@@ -40,21 +40,25 @@ func Redis(t testing.TB) string {
 // nothing on disk. "--appendonly", "yes" makes its data outlive Stop.
 func StartRedis(t testing.TB, options ...string) *RedisServer {
 	t.Helper()
-	return startRedis(t, "redis", options)
+	return startRedis(t, "redis-server", "redis", options)
 }
 
 // StartRedisTLS is StartRedis for a server that speaks TLS alone, and by default
 // asks clients for a certificate of the authority, as a stock redis-server does.
 func StartRedisTLS(t testing.TB, a *Authority, options ...string) *RedisServer {
 	t.Helper()
-	cert, key := a.Issue("redis")
-	certificates := []string{"--tls-ca-cert-file", a.CA, "--tls-cert-file", cert, "--tls-key-file", key}
-	return startRedis(t, "rediss", append(certificates, options...))
+	return startRedis(t, "redis-server", "rediss", append(a.redisOptions(), options...))
 }
 
-func startRedis(t testing.TB, scheme string, options []string) *RedisServer {
+func (a *Authority) redisOptions() []string {
+	cert, key := a.Issue("redis")
+	return []string{"--tls-ca-cert-file", a.CA, "--tls-cert-file", cert, "--tls-key-file", key}
+}
+
+// startRedis runs redis-server, or a program that starts it.
+func startRedis(t testing.TB, starter, scheme string, options []string) *RedisServer {
 	t.Helper()
-	program, err := exec.LookPath("redis-server")
+	program, err := exec.LookPath(starter)
 	if err != nil {
 		t.Fatal("this test needs a real Redis: redis-server is not on the PATH; install the Debian package redis-server")
 	}

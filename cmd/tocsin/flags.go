@@ -31,12 +31,20 @@ func (f natsFlags) connect(patient bool, log *zap.Logger) (*queue.Queue, error) 
 	})
 }
 
-// ready connects and sees that the streams are there, for a command that a
-// person waits for.
-func (f natsFlags) ready(ctx context.Context, log *zap.Logger) (*queue.Queue, error) {
+// reach connects for a command that a person waits for.
+func (f natsFlags) reach(log *zap.Logger) (*queue.Queue, error) {
 	q, err := f.connect(false, log)
 	if err != nil {
 		return nil, fmt.Errorf("%w (is TOCSIN_NATS_URL right, and is the server up?)", err)
+	}
+	return q, nil
+}
+
+// ready is reach, and sees that the streams are there.
+func (f natsFlags) ready(ctx context.Context, log *zap.Logger) (*queue.Queue, error) {
+	q, err := f.reach(log)
+	if err != nil {
+		return nil, err
 	}
 	if err := q.Setup(ctx, 0); err != nil {
 		q.Close()
