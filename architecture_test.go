@@ -36,6 +36,7 @@ var mayImport = map[string][]string{
 	"replay":               {"schema", "queue"},
 	"farend":               {},
 	"dev":                  {"schema", "farend"},
+	"deploy":               {},
 	"servertest":           {},
 	"bench":                {"schema", "queue", "prefs", "bench/sink"},
 	"bench/sink":           {"farend"},
