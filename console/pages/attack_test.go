@@ -11,6 +11,7 @@ import (
 	"github.com/chromedp/chromedp"
 	"github.com/stretchr/testify/require"
 
+	"tocsin/console/browsertest"
 	"tocsin/prefs"
 	"tocsin/schema"
 )
@@ -130,10 +131,10 @@ func TestStoredScriptDoesNotRun(t *testing.T) {
 
 	b := i.browser(chromedp.Navigate(i.link("ada")))
 	for _, tab := range []string{"events", "channels", "deliveries?show=" + url.QueryEscape(script)} {
-		b.do(chromedp.Navigate(i.url + "/settings/ada/" + tab))
+		b.Do(chromedp.Navigate(i.url + "/settings/ada/" + tab))
 		b.unharmed()
 	}
-	b.do(chromedp.Navigate(i.url+"/settings/ada/channels"), click("#webhook .test button"))
+	b.Do(chromedp.Navigate(i.url+"/settings/ada/channels"), click("#webhook .test button"))
 	b.says("#webhook .report", "Not delivered")
 	b.says("#webhook .report pre", "<script>")
 	b.unharmed()
@@ -180,9 +181,9 @@ func TestNoReferer(t *testing.T) {
 	t.Cleanup(elsewhere.Close)
 	b := i.browser(chromedp.Navigate(i.link("ada")))
 	for _, address := range []string{i.url + "/settings/ada/events", i.link("ada"), i.url + "/settings?link=expired"} {
-		b.do(chromedp.Navigate(address))
+		b.Do(chromedp.Navigate(address))
 		get(b, chromedp.Evaluate[bool](`{ const a = document.createElement("a"); a.href = "`+elsewhere.URL+`"; document.body.append(a); a.click(); true }`))
-		ctx, cancel := context.WithTimeout(t.Context(), patience)
+		ctx, cancel := context.WithTimeout(t.Context(), browsertest.Patience)
 		select {
 		case header := <-came:
 			require.Empty(t, header.Get("Referer"), address)

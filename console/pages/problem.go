@@ -1,6 +1,10 @@
 package pages
 
-import "net/http"
+import (
+	"net/http"
+
+	"tocsin/console/site"
+)
 
 // problem is an answer that is no page of the user's.
 type problem struct {
@@ -16,17 +20,14 @@ type problemView struct {
 // fail shows a problem: a page of its own or, to the script, the line of the
 // status.
 func (p *Pages) fail(w http.ResponseWriter, r *http.Request, what problem) {
-	view := problemView{layout{Title: what.Title, Prefix: p.prefix}, what.Text}
+	view := problemView{layout{Title: what.Title, Prefix: p.site.Prefix}, what.Text}
 	name := "problem.html"
-	if byScript(r) {
+	if site.ByScript(r) {
 		view.Status = status{Text: what.Title + ". " + what.Text, Bad: true}
 		name = "status-alone"
 	}
 	p.show(w, what.Code, name, view)
 }
-
-// byScript reports whether htmx asks, which takes parts of a page.
-func byScript(r *http.Request) bool { return r.Header.Get("HX-Request") == "true" }
 
 func (p *Pages) notFound(w http.ResponseWriter, r *http.Request) {
 	p.fail(w, r, problem{http.StatusNotFound, "There is no such page", "Go back, or open your notification settings from the platform."})
