@@ -22,6 +22,7 @@ var mayImport = map[string][]string{
 	"prefs":                {"schema", "breaker"},
 	"pace":                 {"schema"},
 	"ledger":               {"schema"},
+	"audit":                {"schema"},
 	"channels":             {"schema"},
 	"channels/*":           {"schema", "channels", "channels/httpfail", "channels/outbound", "channels/unsubscribe"},
 	"channels/unsubscribe": {"schema", "linkkey"},

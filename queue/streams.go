@@ -22,6 +22,7 @@ const (
 	RetryStream    = "TOCSIN_RETRIES"
 	DeadStream     = "TOCSIN_DEAD"
 	LedgerStream   = "TOCSIN_LEDGER"
+	AuditStream    = "TOCSIN_AUDIT"
 )
 
 // DuplicateWindow is how long a message id is remembered. The server keeps
@@ -37,6 +38,10 @@ const (
 	ledgerAge     = 30 * 24 * time.Hour
 	ledgerBytes   = 4 << 30
 	ledgerPerUser = 10_000 // records of one member of an account
+
+	// An entry of the audit stream has about 300 bytes.
+	auditAge   = 366 * 24 * time.Hour
+	auditBytes = 256 << 20
 
 	// headroom is what a dead letter needs beyond the event it holds: reason,
 	// times and NATS's own headers. The server refuses a bigger event at
@@ -129,6 +134,12 @@ func (q *Queue) streams() []jetstream.StreamConfig {
 			Name: LedgerStream, Description: "what became of each delivery",
 			Subjects: []string{schema.LedgerSubjects}, Retention: jetstream.LimitsPolicy,
 			MaxAge: ledgerAge, MaxBytes: ledgerBytes, MaxMsgsPerSubject: ledgerPerUser, AllowDirect: true,
+		},
+		{
+			Name: AuditStream, Description: "what people and programs did to this installation",
+			Subjects: []string{schema.AuditSubjects}, Retention: jetstream.LimitsPolicy,
+			MaxAge: auditAge, MaxBytes: auditBytes, AllowDirect: true,
+			DenyDelete: true, DenyPurge: true, // nobody takes back what they did
 		},
 	}
 }
