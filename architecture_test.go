@@ -31,7 +31,9 @@ var mayImport = map[string][]string{
 	"channels/channeltest": {"schema", "channels"},
 	"console/links":        {"linkkey"},
 	"console/targets":      {"schema", "prefs", "channels"},
-	"console/api":          {"schema", "prefs", "channels", "queue", "ledger", "replay", "console/links", "console/targets"},
+	"console/api":          {"schema", "prefs", "channels", "queue", "ledger", "audit", "replay", "console/keys", "console/links", "console/targets"},
+	"console/ops":          {"schema", "prefs", "channels", "queue", "ledger", "audit", "replay", "breaker", "fleet", "console/keys", "console/links", "console/site"},
+	"console/keys":         {},
 	"console/site":         {},
 	"console/browsertest":  {},
 	"console/pages":        {"schema", "prefs", "channels", "queue", "ledger", "console/links", "console/site", "console/targets"},
@@ -42,7 +44,7 @@ var mayImport = map[string][]string{
 	"servertest":           {},
 	"bench":                {"schema", "queue", "prefs", "bench/sink"},
 	"bench/sink":           {"farend"},
-	"cmd/tocsin":           {"schema", "queue", "prefs", "pace", "breaker", "ledger", "replay", "channels", "channels/*", "worker", "console/*", "farend", "dev", "bench", "bench/sink"},
+	"cmd/tocsin":           {"schema", "queue", "prefs", "pace", "breaker", "ledger", "audit", "replay", "channels", "channels/*", "worker", "console/*", "farend", "dev", "bench", "bench/sink"},
 }
 
 func TestImportsFollowTheData(t *testing.T) {

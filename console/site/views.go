@@ -24,10 +24,12 @@ type Views struct{ templates *template.Template }
 //	               which ends the head
 //	problem.html   a page of its own with Title and Text
 //	asset, icon    the address of a file that all pages share; a channel's picture
+//	entry          what a template of one field of a form shows
 //	machine        a time as programs read it
 func ParseViews(files fs.FS) Views {
 	t := template.New("").Funcs(template.FuncMap{
 		"asset": assetURL, "icon": icon, "machine": MachineTime, "plusOne": func(n int) int { return n + 1 },
+		"entry": entry,
 	})
 	template.Must(t.ParseFS(shared, "templates/*.html"))
 	return Views{template.Must(t.ParseFS(files, "templates/*.html"))}
@@ -44,6 +46,15 @@ func (v Views) Show(w http.ResponseWriter, code int, name string, view any, log 
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	w.WriteHeader(code)
 	_, _ = body.WriteTo(w) // the reader may have left
+}
+
+// entry is what a template of one field of a form shows.
+func entry(label, name, value string, options ...any) map[string]any {
+	e := map[string]any{"Label": label, "Name": name, "Value": value}
+	if len(options) > 0 {
+		e["Options"] = options[0]
+	}
+	return e
 }
 
 // MachineTime is a time as programs read it: RFC 3339, UTC, to the second.
