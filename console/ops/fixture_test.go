@@ -1,6 +1,7 @@
 package ops_test
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -99,13 +100,14 @@ func (i *installation) serveReplays() {
 // death is how a delivery fails.
 type death struct {
 	user, typeName, host, status, reason string
+	summary                              string
 	cause                                queue.Cause
 }
 
 var deaths = []death{
-	{"ada", "stack.redeploy.fail", "https://hooks.example.com:443", "404", "endpoint answered 404 Not Found", queue.Permanent},
-	{"bob", "job.fail", "https://hooks.example.com:443", "500", "endpoint answered 500 Internal Server Error", queue.Exhausted},
-	{"eve", "server.stopped", "https://old.example.org:443", "", "no host of this name: old.example.org", queue.Exhausted},
+	{"ada", "stack.redeploy.fail", "hooks.example.com:443", "404", "endpoint answered 404 Not Found", "Redeploy of Harbour failed", queue.Permanent},
+	{"bob", "job.fail", "hooks.example.com:443", "500", "endpoint answered 500 Internal Server Error", "Job nightly failed", queue.Exhausted},
+	{"eve", "server.stopped", "old.example.org:443", "", "no host of this name: old.example.org", "Server lynx stopped", queue.Exhausted},
 }
 
 // kill makes so many dead letters, by the way that a worker makes them.
@@ -135,9 +137,10 @@ func (i *installation) kill(letters int) {
 		e, err := schema.Sample(how.typeName)
 		require.NoError(i.t, err)
 		e.ID, e.Source, e.Account, e.Time = fmt.Sprint("e", n), "/test", "acme", time.Now()
-		_, _, err = i.queue.PublishEvent(i.t.Context(), e)
+		e.Data = bytes.Replace(e.Data, []byte(`"redeploy_hook":null`), []byte(`"redeploy_hook":"https://deploy.example.com/s3cr3t"`), 1)
+		sequence, _, err := i.queue.PublishEvent(i.t.Context(), e)
 		require.NoError(i.t, err)
-		plans = append(plans, schema.Plan{Event: e, User: how.user, Deliveries: []schema.Delivery{
+		plans = append(plans, schema.Plan{Event: e, Sequence: sequence, Summary: how.summary, User: how.user, At: time.Now(), Deliveries: []schema.Delivery{
 			{Event: e, User: how.user, Channel: "webhook", Target: "main", Planned: time.Now()},
 		}})
 	}

@@ -1,7 +1,9 @@
 package ops
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -18,6 +20,8 @@ import (
 const (
 	// lettersOnPage is how many are shown at a time.
 	lettersOnPage = 50
+	// countedOnPage is how many the first page counts by host and answer.
+	countedOnPage = 2000
 	// mostRead and longestRead bound how many letters a page looks at to find them,
 	// and for how long: it says how far it came.
 	mostRead    = 20_000
@@ -36,6 +40,7 @@ type lettersView struct {
 	Places []placeView
 
 	Letters []letterLine
+	Counts  counts    // of the first page
 	Older   string    // query of the page behind this one; empty: there is none
 	Newest  string    // query of the first page, where this is another one
 	Cut     bool      // the page ends because it has looked at enough
@@ -59,7 +64,7 @@ type letterLine struct {
 	Account  string
 	User     string
 	Host     string
-	Status   string
+	Answer   string // the far end's last status
 	Reason   string
 	Cause    string
 	Attempts int
@@ -76,7 +81,7 @@ func (c *Console) lineOf(l queue.DeadLetter) letterLine {
 		line.Type.Name = typeName
 	}
 	if d := l.Delivery; d != nil {
-		line.Account, line.User, line.Host, line.Status = d.Event.Account, d.User, d.Last.Host, d.Last.Status
+		line.Account, line.User, line.Host, line.Answer = d.Event.Account, d.User, d.Last.Host, d.Last.Status
 		line.Attempts, line.Replays = d.Attempts, d.Replays
 	}
 	return line
@@ -122,15 +127,33 @@ func (c *Console) lettersView(r *http.Request, v visit) (lettersView, error) {
 	if before > 0 {
 		view.Newest = "?" + view.Form.Query().Encode()
 	}
-	page, err := c.look(r.Context(), filter, before, lettersOnPage)
-	for _, l := range page.found {
+	most := lettersOnPage
+	if before == 0 {
+		most = countedOnPage
+	}
+	page, err := c.look(r.Context(), filter, before, most)
+	if err != nil {
+		return view, err
+	}
+	if before == 0 {
+		view.Counts = c.count(page, view.Form, mostGroups)
+	}
+	view.fill(c, page)
+	return view, nil
+}
+
+// fill lists the first of what was found.
+func (view *lettersView) fill(c *Console, p page) {
+	for _, l := range p.found[:min(len(p.found), lettersOnPage)] {
 		view.Letters = append(view.Letters, c.lineOf(l))
 	}
-	if page.more {
-		view.Older = view.Form.With("before", strconv.FormatUint(page.last, 10))
+	switch {
+	case len(p.found) >= lettersOnPage && (p.more || len(p.found) > lettersOnPage):
+		view.Older = view.Form.With("before", strconv.FormatUint(p.found[lettersOnPage-1].Sequence, 10))
+	case p.more:
+		view.Cut, view.Down = true, p.died
+		view.Older = view.Form.With("before", strconv.FormatUint(p.last, 10))
 	}
-	view.Cut, view.Down = page.more && len(page.found) < lettersOnPage, page.died
-	return view, err
 }
 
 // placesOf sums the counts by channel.
@@ -209,10 +232,13 @@ func (c *Console) showLetter(w http.ResponseWriter, r *http.Request, v visit) {
 	}
 	view := letterView{
 		layout: c.layout(v, "Dead letter "+strconv.FormatUint(sequence, 10), "dead"), letterLine: c.lineOf(l),
-		Body: string(schema.Redacted(l.Body)), Sequences: []uint64{sequence}, Rate: "200",
+		Body: readable(schema.Redacted(l.Body)), Sequences: []uint64{sequence}, Rate: "200",
 	}
 	for _, name := range slices.Sorted(maps.Keys(l.Header)) {
 		for _, value := range l.Header[name] {
+			if value == "" {
+				continue
+			}
 			view.Headers = append(view.Headers, header{name, schema.RedactedText(value)})
 		}
 	}
@@ -221,4 +247,13 @@ func (c *Console) showLetter(w http.ResponseWriter, r *http.Request, v visit) {
 		view.Story = "?" + url.Values{"account": {d.Event.Account}, "user": {d.User}, "source": {d.Event.Source}, "event": {d.Event.ID}}.Encode()
 	}
 	c.show(w, http.StatusOK, "letter.html", view)
+}
+
+// readable is JSON with a line for each value, and anything else as it is.
+func readable(text []byte) string {
+	var lines bytes.Buffer
+	if json.Indent(&lines, text, "", "  ") != nil {
+		return string(text)
+	}
+	return lines.String()
 }

@@ -65,7 +65,7 @@ func readSequences(values []string) ([]uint64, error) {
 // plan shows what a replay would do: on the page of the job that it makes.
 func (c *Console) plan(w http.ResponseWriter, r *http.Request, v visit, f queue.LetterFilter) {
 	rate, err := strconv.ParseFloat(r.PostForm.Get("rate"), 64)
-	if err != nil || rate < 0 || rate > 100_000 {
+	if err != nil || !(rate >= 0 && rate <= 100_000) { // also NaN
 		c.answerLetters(w, r, v, http.StatusUnprocessableEntity, status{Text: "The rate is a number of letters a second, up to 100,000.", Bad: true})
 		return
 	}

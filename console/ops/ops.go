@@ -72,6 +72,8 @@ func (c *Console) Register(mux *http.ServeMux) {
 	look("/replays", c.showReplays)
 	look("/replays/{id}", c.showReplay)
 	act("/replays/{id}", c.actOnReplay)
+	look("/stories", c.showStories)
+	look("/story", c.showStory)
 	look("/audit", c.showActs)
 }
 

@@ -49,7 +49,7 @@ func (v Views) Show(w http.ResponseWriter, code int, name string, view any, log 
 }
 
 // entry is what a template of one field of a form shows.
-func entry(label, name, value string, options ...any) map[string]any {
+func entry(label, name string, value any, options ...any) map[string]any {
 	e := map[string]any{"Label": label, "Name": name, "Value": value}
 	if len(options) > 0 {
 		e["Options"] = options[0]
