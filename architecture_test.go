@@ -34,13 +34,14 @@ var mayImport = map[string][]string{
 	"console/pages":        {"schema", "prefs", "channels", "queue", "ledger", "console/links", "console/targets"},
 	"worker":               {"schema", "queue", "prefs", "pace", "breaker", "channels"},
 	"metrics":              {"schema", "queue", "breaker", "worker"},
+	"tracing":              {},
 	"replay":               {"schema", "queue"},
 	"farend":               {},
 	"dev":                  {"schema", "farend"},
 	"servertest":           {},
 	"bench":                {"schema", "queue", "prefs", "bench/sink"},
 	"bench/sink":           {"farend"},
-	"cmd/tocsin":           {"schema", "queue", "prefs", "pace", "breaker", "ledger", "replay", "channels", "channels/*", "worker", "metrics", "console/*", "farend", "dev", "bench", "bench/sink"},
+	"cmd/tocsin":           {"schema", "queue", "prefs", "pace", "breaker", "ledger", "replay", "channels", "channels/*", "worker", "metrics", "tracing", "console/*", "farend", "dev", "bench", "bench/sink"},
 }
 
 func TestImportsFollowTheData(t *testing.T) {
