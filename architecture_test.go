@@ -36,12 +36,14 @@ var mayImport = map[string][]string{
 	"metrics":              {"schema", "queue", "breaker", "worker"},
 	"tracing":              {},
 	"replay":               {"schema", "queue"},
+	"fleet":                {"queue"},
 	"farend":               {},
 	"dev":                  {"schema", "farend"},
+	"deploy":               {},
 	"servertest":           {},
 	"bench":                {"schema", "queue", "prefs", "bench/sink"},
 	"bench/sink":           {"farend"},
-	"cmd/tocsin":           {"schema", "queue", "prefs", "pace", "breaker", "ledger", "replay", "channels", "channels/*", "worker", "metrics", "tracing", "console/*", "farend", "dev", "bench", "bench/sink"},
+	"cmd/tocsin":           {"schema", "queue", "prefs", "pace", "breaker", "ledger", "replay", "fleet", "channels", "channels/*", "worker", "metrics", "tracing", "console/*", "farend", "dev", "bench", "bench/sink"},
 }
 
 func TestImportsFollowTheData(t *testing.T) {

@@ -204,7 +204,11 @@ func (l lane) ensureConsumer(ctx context.Context) (jetstream.Consumer, error) {
 		}
 		consumer, err = l.queue.js.CreateOrUpdateConsumer(ctx, l.stream, l.consumer)
 	}
-	return consumer, wrap(err, "create consumer %s on %s", l.consumer.Durable, l.stream)
+	if err != nil {
+		return nil, fmt.Errorf("create consumer %s on %s: %w", l.consumer.Durable, l.stream, err)
+	}
+	l.queue.keepPaused(ctx, l.stream, consumer.CachedInfo())
+	return consumer, nil
 }
 
 // settle does what an outcome says, and is the only place that acknowledges. It
@@ -257,7 +261,9 @@ func nextOf(msg jetstream.Msg, o Outcome) keyed {
 	case o.verdict == isolated:
 		return hopTo(o.delivery, aloneSubject(o.delivery.Channel))
 	case o.verdict == isolateEvent:
-		return keyed{suspectEvent(msg), keyOf(msg)}
+		return keyed{movedEvent(msg, aloneSubject(events)), keyOf(msg)}
+	case o.verdict == deferEvent:
+		return keyed{movedEvent(msg, crowdSubject(events)), keyOf(msg)}
 	case o.verdict == bury && o.delivery.Channel == "":
 		return keyed{deadEvent(msg, o.death), keyOf(msg)}
 	case o.verdict == bury:

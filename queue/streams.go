@@ -85,7 +85,11 @@ func (q *Queue) SetupPatiently(ctx context.Context) error {
 
 func (q *Queue) checkServer(ctx context.Context) error {
 	if !q.conn.IsConnected() {
-		return fmt.Errorf("no NATS server answers at %s", redactURL(strings.Join(q.conn.Opts.Servers, ",")))
+		err := fmt.Errorf("no NATS server answers at %s", redactURL(strings.Join(q.conn.Opts.Servers, ",")))
+		if cause := q.conn.LastError(); cause != nil {
+			return fmt.Errorf("%w: %w", err, cause)
+		}
+		return err
 	}
 	if version := q.conn.ConnectedServerVersion(); !atLeast(version, minimumServer) {
 		return fmt.Errorf("%w: %s runs version %s, and Tocsin needs %d.%d or later",
@@ -129,6 +133,11 @@ func (q *Queue) streams() []jetstream.StreamConfig {
 			Name: LedgerStream, Description: "what became of each delivery",
 			Subjects: []string{schema.LedgerSubjects}, Retention: jetstream.LimitsPolicy,
 			MaxAge: ledgerAge, MaxBytes: ledgerBytes, MaxMsgsPerSubject: ledgerPerUser, AllowDirect: true,
+		},
+		{
+			Name: FleetStream, Description: "what processes report of themselves",
+			Subjects: []string{fleetSubjects}, Retention: jetstream.LimitsPolicy,
+			MaxAge: fleetAge, MaxBytes: fleetBytes, MaxMsgsPerSubject: fleetEach, AllowDirect: true,
 		},
 	}
 }

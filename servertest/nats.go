@@ -1,6 +1,7 @@
 package servertest
 
 import (
+	"errors"
 	"testing"
 	"time"
 
@@ -13,7 +14,7 @@ import (
 // NATSServer is an embedded nats-server with a file store of its own.
 type NATSServer struct {
 	t       testing.TB
-	options server.Options
+	options *server.Options
 	server  *server.Server
 }
 
@@ -21,17 +22,22 @@ type NATSServer struct {
 // it when the test ends. Each option changes the server's configuration.
 func NATS(t testing.TB, options ...func(*server.Options)) *NATSServer {
 	t.Helper()
-	n := &NATSServer{t: t, options: server.Options{
-		Host: "127.0.0.1", Port: server.RANDOM_PORT,
-		JetStream: true, StoreDir: t.TempDir(),
-		NoLog: true, NoSigs: true,
-	}}
+	n := &NATSServer{t: t, options: &server.Options{JetStream: true}}
 	for _, option := range options {
-		option(&n.options)
+		option(n.options)
 	}
-	n.Start()
-	t.Cleanup(n.Stop)
+	n.begin()
 	return n
+}
+
+// begin starts the server on a port and in a folder of its own.
+func (n *NATSServer) begin() {
+	n.t.Helper()
+	o := n.options
+	o.Host, o.Port, o.HTTPPort, o.StoreDir = "127.0.0.1", server.RANDOM_PORT, 0, n.t.TempDir()
+	o.NoLog, o.NoSigs = true, true
+	n.Start()
+	n.t.Cleanup(n.Stop)
 }
 
 // URL is where the server listens, also after a restart.
@@ -40,8 +46,8 @@ func (n *NATSServer) URL() string { return n.server.ClientURL() }
 // Start starts the server, the second time on the same port and store.
 func (n *NATSServer) Start() {
 	n.t.Helper()
-	options := n.options
-	instance, err := server.NewServer(&options)
+	options := n.options.Clone()
+	instance, err := server.NewServer(options)
 	require.NoError(n.t, err, "configure nats-server")
 	instance.Start()
 	require.True(n.t, instance.ReadyForConnections(20*time.Second), "nats-server does not come up")
@@ -87,10 +93,14 @@ func Messages(t testing.TB, js jetstream.JetStream, stream string) uint64 {
 	return s.CachedInfo().State.Msgs
 }
 
-// InHand counts the messages of a consumer that workers hold.
+// InHand counts the messages of a consumer that workers hold: none, until one of
+// them has made the consumer.
 func InHand(t testing.TB, js jetstream.JetStream, stream, consumer string) int {
 	t.Helper()
 	c, err := js.Consumer(t.Context(), stream, consumer)
+	if errors.Is(err, jetstream.ErrConsumerNotFound) {
+		return 0
+	}
 	require.NoError(t, err)
 	return c.CachedInfo().NumAckPending
 }
