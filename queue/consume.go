@@ -15,6 +15,7 @@ import (
 type PublishedEvent struct {
 	schema.Message
 	Sequence uint64 // of its first publication: a replay keeps it
+	Deferred bool   // it has waited for those of its own account
 }
 
 type (
@@ -24,10 +25,14 @@ type (
 )
 
 // Events adds the lanes that hand out events: one in the order of publication,
-// and one for events that are tried alone.
+// one for those of accounts that have more than their share of them, and one for
+// events that are tried alone.
 func (p *Pool) Events(slots int, handle eventHandler) {
 	meter := p.laneMeter(Routing)
 	p.add(EventStream, jetstream.ConsumerConfig{Durable: routerConsumer, AckWait: routeWait}, slots, meter, p.routing(handle))
+	p.add(DeliveryStream,
+		jetstream.ConsumerConfig{Durable: events + "-crowd", FilterSubject: crowdSubject(events), AckWait: routeWait},
+		max(slots/4, 1), meter, p.routing(handle))
 	p.addAlone(events, meter, p.routingAlone(handle))
 }
 

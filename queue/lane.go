@@ -261,7 +261,9 @@ func nextOf(msg jetstream.Msg, o Outcome) keyed {
 	case o.verdict == isolated:
 		return hopTo(o.delivery, aloneSubject(o.delivery.Channel))
 	case o.verdict == isolateEvent:
-		return keyed{suspectEvent(msg), keyOf(msg)}
+		return keyed{movedEvent(msg, aloneSubject(events)), keyOf(msg)}
+	case o.verdict == deferEvent:
+		return keyed{movedEvent(msg, crowdSubject(events)), keyOf(msg)}
 	case o.verdict == bury && o.delivery.Channel == "":
 		return keyed{deadEvent(msg, o.death), keyOf(msg)}
 	case o.verdict == bury:

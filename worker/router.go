@@ -56,6 +56,9 @@ type Router struct {
 // event that was acknowledged is never lost. When stop is done it gives up what
 // it is only waiting for.
 func (r *Router) Route(stop, ctx context.Context, published queue.PublishedEvent) (outcome queue.Outcome) {
+	if !published.Deferred && r.Share.Exceeds(schema.AccountOf(published.Message), allEvents, time.Now()) {
+		return queue.DeferEvent()
+	}
 	event, err := r.parse(published.Message)
 	if err != nil {
 		r.routed(schema.TypeOf(published.Subject), EventRefused, published.Stored)
@@ -80,6 +83,10 @@ func (r *Router) Route(stop, ctx context.Context, published queue.PublishedEvent
 		return queue.BuryEvent(queue.Death{Cause: queue.Permanent, Type: event.Type, Reason: err.Error()})
 	}
 }
+
+// allEvents is the name by which the share of an account's events is counted. No
+// channel has it.
+const allEvents = "event"
 
 // parse guards against a parser that panics: one event is lost to routing, not
 // the worker.

@@ -87,9 +87,19 @@ func healthHandler(q *queue.Queue, client redis.UniversalClient) http.Handler {
 	return mux
 }
 
+// newServer bounds how long a client may take. A request that is still answered
+// when ReadTimeout is over has its context ended by net/http, so that it is above
+// the half minute that an endpoint may take to answer a test.
+func newServer(handler http.Handler, log *zap.Logger) *http.Server {
+	return &http.Server{
+		Handler: handler, ErrorLog: zap.NewStdLog(log),
+		ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute, IdleTimeout: 2 * time.Minute,
+	}
+}
+
 // serve answers HTTP on listener until the returned function is called.
 func serve(listener net.Listener, handler http.Handler, log *zap.Logger) (stop func()) {
-	server := &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second, ErrorLog: zap.NewStdLog(log)}
+	server := newServer(handler, log)
 	closed := make(chan struct{})
 	go func() {
 		defer close(closed)

@@ -9,8 +9,10 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
+	"go.uber.org/zap"
 
 	"tocsin/farend"
 	"tocsin/servertest"
@@ -155,4 +157,15 @@ func TestDevSaysHowToCallItsAPI(t *testing.T) {
 	settings := regexp.MustCompile(`http://\S+/settings\?link=\S+`).FindString(said)
 	status, text = get(t, settings)
 	require.NotEqual(t, http.StatusNotFound, status, fmt.Sprint(text))
+}
+
+// A client that sends a byte now and then holds no connection for ever, and one
+// whose test takes its half minute is not cut off.
+func TestClientsAreGivenOnlySoLong(t *testing.T) {
+	t.Parallel()
+	server := newServer(http.NotFoundHandler(), zap.NewNop())
+	require.NotZero(t, server.ReadHeaderTimeout)
+	require.NotZero(t, server.IdleTimeout)
+	require.Greater(t, server.ReadTimeout, 45*time.Second)
+	require.LessOrEqual(t, server.ReadTimeout, 2*time.Minute)
 }
