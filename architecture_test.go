@@ -33,7 +33,7 @@ var mayImport = map[string][]string{
 	"console/api":          {"schema", "prefs", "channels", "queue", "ledger", "replay", "console/links", "console/targets"},
 	"console/pages":        {"schema", "prefs", "channels", "queue", "ledger", "console/links", "console/targets"},
 	"worker":               {"schema", "queue", "prefs", "pace", "breaker", "channels"},
-	"metrics":              {"schema", "queue", "worker"},
+	"metrics":              {"schema", "queue", "breaker", "worker"},
 	"replay":               {"schema", "queue"},
 	"fleet":                {"queue"},
 	"farend":               {},

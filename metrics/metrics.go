@@ -41,6 +41,7 @@ type Metrics struct {
 
 	backlog  *sample
 	servers  *sample
+	breakers *sample
 	draining prometheus.Gauge
 }
 
@@ -56,6 +57,7 @@ func New(version string) *Metrics {
 	m.makeHands()
 	m.backlog = m.sampled(waiting, parked, suspects, oldest, deadLetters, streamSize, streamBytes, streamBound)
 	m.servers = m.sampled(serverUp, serverRTT)
+	m.breakers = m.sampled(breakers)
 	m.draining = gauge(m, "tocsin_draining", "1 once the process was told to stop: it takes nothing more and finishes what it has in hand.")
 	build := gaugeVec(m, "tocsin_build_info", "Always 1; the labels say what runs.", "version", "goversion")
 	build.WithLabelValues(version, runtime.Version()).Set(1)

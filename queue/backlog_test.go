@@ -44,7 +44,9 @@ func TestBacklogTellsWhatLiesWhere(t *testing.T) {
 		d.Due = time.Now().Add(time.Hour)
 		return queue.Park(d)
 	})
-	pool.Events(1, func(context.Context, queue.PublishedEvent) queue.Outcome { return queue.BuryEvent(queue.Death{Cause: queue.Invalid, Type: "job.fail"}) })
+	pool.Events(1, func(context.Context, queue.PublishedEvent) queue.Outcome {
+		return queue.BuryEvent(queue.Death{Cause: queue.Invalid, Type: "job.fail"})
+	})
 	stop := running(t, pool)
 	receive(t, begun)
 	receive(t, begun)

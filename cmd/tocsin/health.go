@@ -12,6 +12,7 @@ import (
 	"github.com/redis/go-redis/v9"
 	"go.uber.org/zap"
 
+	"tocsin/breaker"
 	"tocsin/metrics"
 	"tocsin/queue"
 )
@@ -56,6 +57,9 @@ func (w watched) sample(ctx context.Context) (stop func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	var samplers sync.WaitGroup
 	samplers.Go(func() { w.figures.WatchBacklog(ctx, metrics.SampleEvery, w.queue, w.channels) })
+	samplers.Go(func() {
+		w.figures.WatchBreakers(ctx, metrics.SampleEvery, breaker.NewIndex(w.redis), w.channels)
+	})
 	samplers.Go(func() {
 		w.figures.WatchServers(ctx, metrics.SampleEvery,
 			metrics.Server{Name: "nats", Ping: w.queue.Ping},

@@ -50,6 +50,7 @@ func TestWorkerCountsWhatItDoes(t *testing.T) {
 		`tocsin_oldest_seconds{channel="route"} 0`,
 		`tocsin_parked{channel="email"} 0`,
 		`tocsin_stream_messages{stream="TOCSIN_EVENTS"} \d+`,
+		`tocsin_breakers{channel="webhook",state="open"} 0`,
 		`tocsin_server_up{server="nats"} 1`,
 		`tocsin_server_up{server="redis"} 1`,
 		`tocsin_build_info{goversion="go[^"]+",version="[^"]+"} 1`,

@@ -75,6 +75,7 @@ func (c *workerCmd) Run(ctx context.Context, std stdio) error {
 		return err
 	}
 	pacer, isolation := pace.New(client), worker.NewIsolation(c.PerEndpoint, store, breaker.NewHosts(client))
+	isolation.Index = breaker.NewIndex(client)
 	for _, dl := range deliverers {
 		dl.Pacer, dl.Isolation, dl.Meter = pacer, isolation, figures.Deliveries(dl.Spec.Name)
 		if slices.Contains(offered, schema.NoticeChannel) {
