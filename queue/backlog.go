@@ -59,7 +59,7 @@ func (q *Queue) Backlog(ctx context.Context) (Backlog, error) {
 func readEvents(ctx context.Context, stream jetstream.Stream, b Backlog) error {
 	router, err := stream.Consumer(ctx, routerConsumer)
 	if errors.Is(err, jetstream.ErrConsumerNotFound) { // no worker has run yet
-		b.Waiting[Routing] = stream.CachedInfo().State.Msgs
+		b.Waiting[Routing] += stream.CachedInfo().State.Msgs
 		return nil
 	}
 	if err != nil {
@@ -76,7 +76,7 @@ func readDeliveries(ctx context.Context, stream jetstream.Stream, b Backlog) err
 	consumed := map[string]bool{}
 	for info := range consumers.Info() {
 		consumed[info.Config.FilterSubject] = true
-		if err := b.wait(ctx, stream, lastToken(info.Config.FilterSubject), info); err != nil {
+		if err := b.wait(ctx, stream, heldFor(info.Config.FilterSubject), info); err != nil {
 			return err
 		}
 	}
@@ -86,7 +86,7 @@ func readDeliveries(ctx context.Context, stream jetstream.Stream, b Backlog) err
 	counts, err := countsOf(ctx, stream, deliverySubjects)
 	for subject, n := range counts {
 		if !consumed[subject] {
-			b.Waiting[lastToken(subject)] += n
+			b.Waiting[heldFor(subject)] += n
 		}
 	}
 	return err
@@ -118,13 +118,9 @@ func (b Backlog) wait(ctx context.Context, stream jetstream.Stream, channel stri
 func readRetries(ctx context.Context, stream jetstream.Stream, b Backlog) error {
 	counts, err := countsOf(ctx, stream, retrySubjects)
 	for subject, n := range counts {
-		channel := lastToken(subject)
-		alone := subject == aloneSubject(channel)
-		if channel == events {
-			channel = Routing
-		}
+		channel := heldFor(subject)
 		b.Parked[channel] += n
-		if alone {
+		if strings.HasPrefix(subject, aloneSubject("")) {
 			b.Suspects[channel] += n
 		}
 	}
@@ -149,7 +145,14 @@ func countsOf(ctx context.Context, stream jetstream.Stream, subjects string) (ma
 	return info.State.Subjects, nil
 }
 
-func lastToken(subject string) string { return subject[strings.LastIndexByte(subject, '.')+1:] }
+// heldFor is the channel whose deliveries a subject holds, or Routing.
+func heldFor(subject string) string {
+	channel := subject[strings.LastIndexByte(subject, '.')+1:]
+	if channel == events {
+		return Routing
+	}
+	return channel
+}
 
 // Ping asks the server for an answer.
 func (q *Queue) Ping(ctx context.Context) error {
