@@ -38,6 +38,7 @@ func Scenarios() []Scenario {
 		dueAtOnce(),
 		endpointBack(),
 		soak(),
+		letters(),
 	}
 }
 

@@ -109,6 +109,24 @@ func withoutPlace(header nats.Header) nats.Header {
 	return header
 }
 
+// LastLetter is the sequence of the newest dead letter there ever was.
+func (q *Queue) LastLetter(ctx context.Context) (uint64, error) {
+	stream, err := q.js.Stream(ctx, DeadStream)
+	if err != nil {
+		return 0, fmt.Errorf("look up stream %s: %w", DeadStream, err)
+	}
+	return stream.CachedInfo().State.LastSeq, nil
+}
+
+// BuryAll stores deliveries as dead letters that nobody has in hand.
+func (q *Queue) BuryAll(ctx context.Context, deliveries []schema.Delivery, death Death) error {
+	letters := make([]keyed, len(deliveries))
+	for i, d := range deliveries {
+		letters[i] = keyed{Msg: deadDelivery(d, death)}
+	}
+	return q.storeAll(ctx, letters)
+}
+
 // Replay sends dead letters on their way again: a delivery to its channel, with
 // a new retry window and the same delivery id; an event to where it was
 // published. The letters are removed once that is stored, so a crash between the
