@@ -55,22 +55,20 @@ const burial = time.Minute
 // removed it.
 func (q *Queue) exhume(ctx context.Context, d schema.Delivery, replay int, died time.Time) error {
 	f := LetterFilter{Channel: d.Channel, Type: d.Event.Type, Since: died.Add(-burial)}
+	var old []uint64
 	for letter, err := range q.DeadLetters(ctx, f, 0) {
 		if err != nil {
 			return err
 		}
 		if letter.Died.After(died.Add(burial)) {
-			return nil
+			break
 		}
-		old := letter.Delivery
-		if old == nil || old.ID() != d.ID() || old.Replays >= replay { // it may have died again by now
-			continue
-		}
-		if err := q.discardIfThere(ctx, letter.Sequence); err != nil {
-			return err
+		// It may have died again by now.
+		if was := letter.Delivery; was != nil && was.ID() == d.ID() && was.Replays < replay {
+			old = append(old, letter.Sequence)
 		}
 	}
-	return nil
+	return q.DiscardAll(ctx, old)
 }
 
 // again is a delivery that begins anew, for the n-th time, under the same id, as

@@ -11,8 +11,10 @@ import (
 )
 
 // A page is what one request reads of a stream: so many messages, or so many
-// bytes, because a dead letter may have a megabyte.
+// bytes, because a dead letter may have a megabyte. The first page of several is
+// short: who lists a few letters needs no more of them.
 const (
+	firstPage    = 125
 	pageMessages = 1000
 	pageBytes    = 8 << 20
 )
@@ -35,8 +37,8 @@ func (q *Queue) each(ctx context.Context, p place, do func(*jetstream.RawStreamM
 		return fmt.Errorf("look up stream %s: %w", p.stream, err)
 	}
 	last := stream.CachedInfo().State.LastSeq
-	for p.after < last {
-		read, more, err := q.page(ctx, p, last, do)
+	for size := firstPage; p.after < last; size = min(2*size, pageMessages) {
+		read, more, err := q.page(ctx, p, size, last, do)
 		if err == nil && more {
 			err = ctx.Err() // a page whose time is over ends like one that was read
 		}
@@ -48,16 +50,16 @@ func (q *Queue) each(ctx context.Context, p place, do func(*jetstream.RawStreamM
 	return nil
 }
 
-// page reads one page, up to the message last, and says up to where it has read,
+// page reads one page of at most size messages, up to the message last, and says up to where it has read,
 // and whether to go on.
-func (q *Queue) page(ctx context.Context, p place, last uint64, do func(*jetstream.RawStreamMsg) bool) (uint64, bool, error) {
+func (q *Queue) page(ctx context.Context, p place, size int, last uint64, do func(*jetstream.RawStreamMsg) bool) (uint64, bool, error) {
 	ctx, cancel := context.WithTimeout(ctx, publishTimeout)
 	defer cancel()
 	begin := jetstreamext.GetBatchSeq(p.after + 1)
 	if p.after == 0 && !p.since.IsZero() {
 		begin = jetstreamext.GetBatchStartTime(p.since)
 	}
-	messages, err := jetstreamext.GetBatch(ctx, q.js, p.stream, pageMessages,
+	messages, err := jetstreamext.GetBatch(ctx, q.js, p.stream, size,
 		jetstreamext.GetBatchSubject(p.subject), jetstreamext.GetBatchMaxBytes(pageBytes), begin)
 	if err != nil {
 		return p.after, false, err

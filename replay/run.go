@@ -14,9 +14,10 @@ import (
 )
 
 const (
-	// batch is how many letters are replayed at a time, at most, and so how many
-	// are held in memory.
-	batch = 500
+	// batch and batchBytes are how many letters are replayed at a time, at most,
+	// and so how many are held in memory: one may have a megabyte.
+	batch      = 500
+	batchBytes = 8 << 20
 	// defaultLease is far above the time that one letter takes at the slowest rate.
 	defaultLease = time.Minute
 	// slowest is the least rate, in letters a second.
@@ -73,6 +74,7 @@ type run struct {
 	limiter  *rate.Limiter
 	size     int // of a batch
 	inHand   []queue.DeadLetter
+	bytes    int    // of what is in hand
 	after    uint64 // the newest letter that was looked at
 	saved    time.Time
 	progress func(Job)
@@ -94,12 +96,15 @@ func (r *run) add(l queue.DeadLetter) {
 	r.after = l.Sequence
 	if r.job.Filter.Matches(l) {
 		r.inHand = append(r.inHand, l)
+		r.bytes += len(l.Body)
 	}
 }
 
 // due reports whether a batch is full, or has taken so long to find that the
 // lease has to be renewed.
-func (r *run) due() bool { return len(r.inHand) >= r.size || time.Since(r.saved) > r.replays.lease()/4 }
+func (r *run) due() bool {
+	return len(r.inHand) >= r.size || r.bytes >= batchBytes || time.Since(r.saved) > r.replays.lease()/4
+}
 
 // handle replays what is in hand, as far as it is still wanted, and keeps how far
 // the job has come. In this order: after a crash between the two, letters that
@@ -117,7 +122,7 @@ func (r *run) handle(ctx context.Context) error {
 	}
 	r.job.Replayed += len(wanted)
 	r.job.Skipped += len(r.inHand) - len(wanted)
-	r.inHand = r.inHand[:0]
+	r.inHand, r.bytes = r.inHand[:0], 0
 	return r.keep(ctx, func(job *Job) { job.Leased = time.Now().Add(r.replays.lease()) })
 }
 

@@ -50,15 +50,15 @@ func (c *deadStatsCmd) Run(ctx context.Context, std stdio) error {
 }
 
 func count(counts map[deadKind]*deadCount, l queue.DeadLetter) {
-	v := viewOf(l)
-	kind := deadKind{v.Channel, v.Type, v.Cause, replay.Answer(l)}
+	channel, typeName := l.Place()
+	kind, died := deadKind{channel, typeName, l.Cause, replay.Answer(l)}, l.Died.UTC().Truncate(time.Second)
 	c := counts[kind]
 	if c == nil {
-		c = &deadCount{deadKind: kind, Oldest: v.Died}
+		c = &deadCount{deadKind: kind, Oldest: died}
 		counts[kind] = c
 	}
 	c.Count++
-	c.Newest = v.Died // letters come oldest first
+	c.Newest = died // letters come oldest first
 }
 
 // mostFirst orders by count, and equal counts so that two runs read alike.
