@@ -109,13 +109,7 @@ func withoutPlace(header nats.Header) nats.Header {
 }
 
 // LastLetter is the sequence of the newest dead letter there ever was.
-func (q *Queue) LastLetter(ctx context.Context) (uint64, error) {
-	stream, err := q.js.Stream(ctx, DeadStream)
-	if err != nil {
-		return 0, fmt.Errorf("look up stream %s: %w", DeadStream, err)
-	}
-	return stream.CachedInfo().State.LastSeq, nil
-}
+func (q *Queue) LastLetter(ctx context.Context) (uint64, error) { return q.last(ctx, DeadStream) }
 
 // BuryAll stores deliveries as dead letters that nobody has in hand.
 func (q *Queue) BuryAll(ctx context.Context, deliveries []schema.Delivery, death Death) error {
@@ -186,6 +180,9 @@ const discarders = 16
 
 // DiscardAll removes dead letters for good, as far as they are there.
 func (q *Queue) DiscardAll(ctx context.Context, sequences []uint64) error {
+	if len(sequences) == 0 {
+		return nil
+	}
 	stream, err := q.js.Stream(ctx, DeadStream)
 	if err != nil {
 		return fmt.Errorf("look up stream %s: %w", DeadStream, err)

@@ -32,11 +32,24 @@ type place struct {
 // and so can also read a work queue that workers consume. No more than a page is
 // held at a time.
 func (q *Queue) each(ctx context.Context, p place, do func(*jetstream.RawStreamMsg) bool) error {
-	stream, err := q.js.Stream(ctx, p.stream)
+	last, err := q.last(ctx, p.stream)
 	if err != nil {
-		return fmt.Errorf("look up stream %s: %w", p.stream, err)
+		return err
 	}
-	last := stream.CachedInfo().State.LastSeq
+	return q.upTo(ctx, p, last, do)
+}
+
+// last is the sequence of the newest message that a stream ever had.
+func (q *Queue) last(ctx context.Context, stream string) (uint64, error) {
+	s, err := q.js.Stream(ctx, stream)
+	if err != nil {
+		return 0, fmt.Errorf("look up stream %s: %w", stream, err)
+	}
+	return s.CachedInfo().State.LastSeq, nil
+}
+
+// upTo is each for messages up to the sequence last.
+func (q *Queue) upTo(ctx context.Context, p place, last uint64, do func(*jetstream.RawStreamMsg) bool) error {
 	for size := firstPage; p.after < last; size = min(2*size, pageMessages) {
 		read, more, err := q.page(ctx, p, size, last, do)
 		if err == nil && more {
