@@ -54,7 +54,7 @@ func (r *Replays) PlanEvents(ctx context.Context, e Events, rate float64) (Job, 
 	job := Job{ID: newID(), State: Planned, Events: &e, Rate: rate, Made: time.Now().UTC()}
 	job.Plan.Until = until
 	p := planner{plan: job.Plan, groups: map[Group]int{}, named: slices.Clone(e.Filter.Sequences)}
-	pass := pass{replays: r, job: job, met: p.event, due: func() bool { return false }, size: batch}
+	pass := pass{replays: r, job: job, tell: p.event, due: func() bool { return false }, size: batch}
 	pass.handle = func(ctx context.Context) error {
 		found, err := pass.sift(ctx)
 		p.deliveries(found.plans)
@@ -118,8 +118,6 @@ func (p *planner) deliveries(plans []schema.Plan) {
 // otherwise.
 func (r *run) events(ctx context.Context) error {
 	p := &pass{replays: r.replays, job: r.job, due: r.tired, size: r.size, after: r.after}
-	looked := 0
-	p.met = func(queue.PublishedEvent) { looked++ }
 	p.handle = func(ctx context.Context) error {
 		found, err := p.sift(ctx)
 		if err == nil {
@@ -132,8 +130,8 @@ func (r *run) events(ctx context.Context) error {
 		for why, n := range p.skips {
 			r.job.Skips.skip(why, n)
 		}
-		r.job.Routed += looked
-		p.skips, looked, r.after = nil, 0, p.after
+		r.job.Routed += p.whole
+		p.skips, p.whole, r.after = nil, 0, p.after
 		return r.goOn(ctx)
 	}
 	err := p.run(ctx)

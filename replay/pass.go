@@ -16,7 +16,7 @@ type pass struct {
 	history *history
 	skips   Skips
 
-	met    func(queue.PublishedEvent)      // an event of the job
+	tell   func(queue.PublishedEvent)      // hears of each event of the job; nil: nobody
 	handle func(ctx context.Context) error // what is in hand
 	due    func() bool                     // whether that is to be handled although it is little
 
@@ -24,7 +24,9 @@ type pass struct {
 	inHand []schema.Plan
 	count  int    // deliveries in hand
 	bytes  int    // of the events in hand
-	after  uint64 // the newest event of which all is in hand
+	met    int    // events of the job, ever
+	whole  int    // events of which all is in hand
+	after  uint64 // the newest of these
 }
 
 func (p *pass) run(ctx context.Context) error {
@@ -35,10 +37,11 @@ func (p *pass) run(ctx context.Context) error {
 		if e.Sequence > p.job.Plan.Until {
 			break
 		}
+		before := p.met
 		if err := p.look(ctx, e); err != nil {
 			return err
 		}
-		p.after = e.Sequence
+		p.after, p.whole = e.Sequence, p.whole+p.met-before
 		if err := p.handleIfDue(ctx); err != nil {
 			return err
 		}
@@ -53,13 +56,13 @@ func (p *pass) look(ctx context.Context, e queue.PublishedEvent) error {
 	event, err := p.replays.Routes.Read(e.Message)
 	switch {
 	case err != nil && slices.Contains(wanted.Filter.Sequences, e.Sequence):
-		p.met(e)
+		p.meet(e)
 		p.skips.skip(SkipInvalid, 1)
 		return nil
 	case err != nil, !wanted.Filter.Matches(e, event):
 		return nil
 	}
-	p.met(e)
+	p.meet(e)
 	if p.history == nil {
 		p.history = newHistory(p.replays.Letters, e.Stored)
 	}
@@ -77,6 +80,13 @@ func (p *pass) look(ctx context.Context, e queue.PublishedEvent) error {
 		}
 	}
 	return nil
+}
+
+func (p *pass) meet(e queue.PublishedEvent) {
+	p.met++
+	if p.tell != nil {
+		p.tell(e)
+	}
 }
 
 func (p *pass) handleIfDue(ctx context.Context) error {
