@@ -34,6 +34,7 @@ func letters() Scenario {
 			if err := errors.Join(
 				s.leaf(ctx, f, "page", queue.LetterFilter{}),
 				s.leaf(ctx, f, "page by channel", queue.LetterFilter{Channel: "webhook", Type: sampleType}),
+				s.command(ctx, f, "quick", "dead", "stats", "--quick", "-o", "json"),
 				s.command(ctx, f, "stats", "dead", "stats", "-o", "json"),
 				s.command(ctx, f, "plan", "dead", "replay", "--all", "--plan", "-o", "json", "--redis-url", s.redis),
 			); err != nil {
