@@ -33,8 +33,8 @@ type routes interface {
 	Plans(ctx context.Context, e schema.Event, sequence uint64, user string, offered []string) iter.Seq2[[]schema.Plan, error]
 }
 
-// ErrNoEvents says that no event matches.
-var ErrNoEvents = errors.New("no event matches")
+// ErrNoEvents says that no event matches, of those that were routed once.
+var ErrNoEvents = errors.New("no event matches that was routed")
 
 // ErrNoRoutes says that this process cannot route events.
 var ErrNoRoutes = errors.New("this process cannot route events again: it does not know the preferences")

@@ -235,7 +235,7 @@ func TestEventsAreChosen(t *testing.T) {
 		require.Equal(t, test.want, town.plan(replay.Events{Filter: test.filter, Resend: true}).Plan.Events, name)
 	}
 	for want, e := range map[string]replay.Events{
-		"no event matches":                 {Filter: queue.EventFilter{Account: "nobody"}},
+		"no event matches that was routed": {Filter: queue.EventFilter{Account: "nobody"}},
 		`no event type "job.fial"`:         {Filter: queue.EventFilter{Type: "job.fial"}},
 		"the event is no longer kept: 999": {Filter: queue.EventFilter{Sequences: []uint64{1, 999}}},
 		"is no id":                         {User: "a.b"},

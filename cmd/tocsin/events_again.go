@@ -56,7 +56,7 @@ func (c *eventsAgainCmd) Run(ctx context.Context, std stdio) error {
 	job, err := replays.PlanEvents(ctx, wanted, c.Rate)
 	switch {
 	case errors.Is(err, replay.ErrNoEvents):
-		fmt.Fprintln(std.out, "no event matches; nothing was routed")
+		fmt.Fprintln(std.out, "no event matches that was routed before; nothing is sent")
 		return nil
 	case prefs.Unavailable(err):
 		return fmt.Errorf("%w (is TOCSIN_REDIS_URL right?)", err)

@@ -108,7 +108,7 @@ func (a *API) registerReplays() {
 type replayWanted struct {
 	Filter *queue.LetterFilter `json:"filter,omitempty" doc:"Which letters. An empty filter chooses all. Either this or events is needed."`
 	Events *eventsWanted       `json:"events,omitempty" doc:"Route these events again: everybody who wants one and has not got it is told."`
-	Rate   float64             `json:"rate,omitempty" minimum:"0" maximum:"100000" default:"200" doc:"Letters, or deliveries of events, a second at most."`
+	Rate   *float64            `json:"rate,omitempty" minimum:"0" maximum:"100000" default:"200" doc:"Letters, or deliveries of events, a second at most."`
 }
 
 type eventsWanted struct {
@@ -126,7 +126,7 @@ func (a *API) planReplay(ctx context.Context, wanted replayWanted) (*replayAnswe
 		if err := wanted.Filter.Check(); err != nil {
 			return nil, invalid(fault("body.filter", err.Error()))
 		}
-		return replayed(a.Replays.Plan(ctx, *wanted.Filter, wanted.Rate))
+		return replayed(a.Replays.Plan(ctx, *wanted.Filter, *wanted.Rate))
 	}
 	e, offered := wanted.Events, a.Channels.Names()
 	if err := e.Filter.Check(); err != nil {
@@ -140,7 +140,7 @@ func (a *API) planReplay(ctx context.Context, wanted replayWanted) (*replayAnswe
 	if len(e.Channels) > 0 {
 		offered = e.Channels
 	}
-	return replayed(a.Replays.PlanEvents(ctx, replay.Events{Filter: e.Filter, User: e.User, Channels: offered, Resend: e.Resend}, wanted.Rate))
+	return replayed(a.Replays.PlanEvents(ctx, replay.Events{Filter: e.Filter, User: e.User, Channels: offered, Resend: e.Resend}, *wanted.Rate))
 }
 
 func replayed(j replay.Job, err error) (*replayAnswer, error) {
