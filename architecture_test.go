@@ -38,13 +38,15 @@ var mayImport = map[string][]string{
 	"console/browsertest":  {},
 	"console/pages":        {"schema", "prefs", "channels", "queue", "ledger", "console/links", "console/site", "console/targets"},
 	"worker":               {"schema", "queue", "prefs", "pace", "breaker", "channels"},
+	"metrics":              {"schema", "queue", "breaker", "worker"},
 	"replay":               {"schema", "queue"},
+	"fleet":                {"queue"},
 	"farend":               {},
 	"dev":                  {"schema", "farend"},
 	"servertest":           {},
 	"bench":                {"schema", "queue", "prefs", "bench/sink"},
 	"bench/sink":           {"farend"},
-	"cmd/tocsin":           {"schema", "queue", "prefs", "pace", "breaker", "ledger", "audit", "replay", "channels", "channels/*", "worker", "console/*", "farend", "dev", "bench", "bench/sink"},
+	"cmd/tocsin":           {"schema", "queue", "prefs", "pace", "breaker", "ledger", "audit", "replay", "fleet", "channels", "channels/*", "worker", "metrics", "console/*", "farend", "dev", "bench", "bench/sink"},
 }
 
 func TestImportsFollowTheData(t *testing.T) {

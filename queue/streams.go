@@ -141,6 +141,11 @@ func (q *Queue) streams() []jetstream.StreamConfig {
 			MaxAge: auditAge, MaxBytes: auditBytes, AllowDirect: true,
 			DenyDelete: true, DenyPurge: true, // nobody takes back what they did
 		},
+		{
+			Name: FleetStream, Description: "what processes report of themselves",
+			Subjects: []string{fleetSubjects}, Retention: jetstream.LimitsPolicy,
+			MaxAge: fleetAge, MaxBytes: fleetBytes, MaxMsgsPerSubject: fleetEach, AllowDirect: true,
+		},
 	}
 }
 
