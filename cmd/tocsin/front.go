@@ -12,6 +12,7 @@ import (
 	"github.com/redis/go-redis/v9"
 	"go.uber.org/zap"
 
+	"tocsin/breaker"
 	"tocsin/channels"
 	"tocsin/channels/email"
 	"tocsin/channels/unsubscribe"
@@ -132,7 +133,10 @@ func (c *webCmd) operations(f *front, log *zap.Logger) (*ops.Console, error) {
 	if err != nil {
 		return nil, misuse{fmt.Errorf("TOCSIN_OPS_KEYS: %w", err)}
 	}
-	return ops.New(ops.Options{Queue: f.queue, Replays: f.replays, Links: f.links, Specs: c.specs, Keys: keys, Log: log})
+	return ops.New(ops.Options{
+		Queue: f.queue, Replays: f.replays, Links: f.links, Specs: c.specs, Reports: f.queue,
+		Broken: breaker.NewIndex(f.redis), Hosts: breaker.NewHosts(f.redis), Owners: f.store, Keys: keys, Log: log,
+	})
 }
 
 // linking is what links are made of.
