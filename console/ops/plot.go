@@ -40,8 +40,13 @@ const (
 // plots are throughput, latency and backlog by channel.
 func (c *Console) plots(h fleet.History) []plot {
 	throughput := c.plot(h, "Delivered", "a second", perSecond, func(s fleet.Sample) float64 { return s.Rate.Delivered })
-	latency := c.plot(h, "Latency, 99th percentile", "from publication to delivery", seconds, func(s fleet.Sample) float64 { return s.Rate.P99 })
-	backlog := c.plot(h, "Backlog", "deliveries that wait", whole, func(s fleet.Sample) float64 {
+	latency := c.plot(h, "Latency p99", "to delivery", seconds, func(s fleet.Sample) float64 {
+		if s.Rate.Delivered == 0 {
+			return math.NaN()
+		}
+		return s.Rate.P99
+	})
+	backlog := c.plot(h, "Backlog", "waiting", whole, func(s fleet.Sample) float64 {
 		if s.Backlog == nil {
 			return math.NaN()
 		}
@@ -114,13 +119,13 @@ func pathOf(values []float64, top float64) string {
 	return path.String()
 }
 
-// niceTop is the least of 1, 2, 5, 10 and so on, up and down, that takes a value in.
+// niceTop is the least round number that takes a value in.
 func niceTop(most float64) float64 {
 	if most <= 0 {
 		return 1
 	}
 	power := math.Pow(10, math.Floor(math.Log10(most)))
-	for _, digit := range [...]float64{1, 2, 5} {
+	for _, digit := range [...]float64{1, 1.5, 2, 3, 4, 6, 8} {
 		if most <= digit*power {
 			return digit * power
 		}
