@@ -43,6 +43,7 @@ var mayImport = map[string][]string{
 	"fleet":                {"queue"},
 	"farend":               {},
 	"dev":                  {"schema", "farend"},
+	"deploy":               {},
 	"servertest":           {},
 	"bench":                {"schema", "queue", "prefs", "bench/sink"},
 	"bench/sink":           {"farend"},

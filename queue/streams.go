@@ -90,7 +90,11 @@ func (q *Queue) SetupPatiently(ctx context.Context) error {
 
 func (q *Queue) checkServer(ctx context.Context) error {
 	if !q.conn.IsConnected() {
-		return fmt.Errorf("no NATS server answers at %s", redactURL(strings.Join(q.conn.Opts.Servers, ",")))
+		err := fmt.Errorf("no NATS server answers at %s", redactURL(strings.Join(q.conn.Opts.Servers, ",")))
+		if cause := q.conn.LastError(); cause != nil {
+			return fmt.Errorf("%w: %w", err, cause)
+		}
+		return err
 	}
 	if version := q.conn.ConnectedServerVersion(); !atLeast(version, minimumServer) {
 		return fmt.Errorf("%w: %s runs version %s, and Tocsin needs %d.%d or later",

@@ -23,6 +23,7 @@ type RedisServer struct {
 	t       testing.TB
 	program string
 	args    []string
+	scheme  string // "redis" or "rediss"
 	address string
 	process *exec.Cmd
 	exited  chan struct{} // closed when the process has closed its output
@@ -39,12 +40,30 @@ func Redis(t testing.TB) string {
 // nothing on disk. "--appendonly", "yes" makes its data outlive Stop.
 func StartRedis(t testing.TB, options ...string) *RedisServer {
 	t.Helper()
-	program, err := exec.LookPath("redis-server")
+	return startRedis(t, "redis-server", "redis", options)
+}
+
+// StartRedisTLS is StartRedis for a server that speaks TLS alone, and by default
+// asks clients for a certificate of the authority, as a stock redis-server does.
+func StartRedisTLS(t testing.TB, a *Authority, options ...string) *RedisServer {
+	t.Helper()
+	return startRedis(t, "redis-server", "rediss", append(a.redisOptions(), options...))
+}
+
+func (a *Authority) redisOptions() []string {
+	cert, key := a.Issue("redis")
+	return []string{"--tls-ca-cert-file", a.CA, "--tls-cert-file", cert, "--tls-key-file", key}
+}
+
+// startRedis runs redis-server, or a program that starts it.
+func startRedis(t testing.TB, starter, scheme string, options []string) *RedisServer {
+	t.Helper()
+	program, err := exec.LookPath(starter)
 	if err != nil {
 		t.Fatal("this test needs a real Redis: redis-server is not on the PATH; install the Debian package redis-server")
 	}
 	defaults := []string{"--bind", "127.0.0.1", "--dir", t.TempDir(), "--save", "", "--appendonly", "no"}
-	s := &RedisServer{t: t, program: program, args: append(defaults, options...)}
+	s := &RedisServer{t: t, program: program, args: append(defaults, options...), scheme: scheme}
 	t.Cleanup(s.Stop)
 	var said string
 	for range portTries {
@@ -59,7 +78,7 @@ func StartRedis(t testing.TB, options ...string) *RedisServer {
 
 // URL is where the server listens, as go-redis takes it. It stays the same
 // over Stop and Start.
-func (s *RedisServer) URL() string { return "redis://" + s.address + "/0" }
+func (s *RedisServer) URL() string { return s.scheme + "://" + s.address + "/0" }
 
 // Stop kills the process, as a crash would, and returns when it is gone.
 // Without "--appendonly", "yes" its data goes with it.
@@ -100,7 +119,11 @@ func (s *RedisServer) signal(signal syscall.Signal) {
 func (s *RedisServer) launch() (said string) {
 	s.t.Helper()
 	_, port, _ := net.SplitHostPort(s.address)
-	process := exec.CommandContext(context.Background(), s.program, append([]string{"--port", port}, s.args...)...)
+	listen := []string{"--port", port}
+	if s.scheme == "rediss" {
+		listen = []string{"--port", "0", "--tls-port", port}
+	}
+	process := exec.CommandContext(context.Background(), s.program, append(listen, s.args...)...)
 	output, err := process.StdoutPipe()
 	if err == nil {
 		process.Stderr = process.Stdout

@@ -76,9 +76,9 @@ func (c *deadReplayCmd) Run(ctx context.Context, std stdio) error {
 
 // replaysFlags are what every command needs that plans or runs a replay.
 type replaysFlags struct {
-	NATS      natsFlags `embed:"" group:"Dependencies"`
-	RedisURL  string    `name:"redis-url" env:"TOCSIN_REDIS_URL" default:"redis://127.0.0.1:6379/0" placeholder:"URL" group:"Dependencies" help:"Redis with the preferences (${default})."`
-	Unchecked bool      `help:"Do not ask the preferences which deliveries are still wanted. One that is not is suppressed when it is attempted."`
+	NATS      natsFlags  `embed:"" group:"Dependencies"`
+	Redis     redisFlags `embed:"" group:"Dependencies"`
+	Unchecked bool       `help:"Do not ask the preferences which deliveries are still wanted. One that is not is suppressed when it is attempted."`
 }
 
 func (f replaysFlags) open(ctx context.Context) (replays *replay.Replays, closing func(), err error) {
@@ -90,10 +90,10 @@ func (f replaysFlags) open(ctx context.Context) (replays *replay.Replays, closin
 	if f.Unchecked {
 		return replays, q.Close, nil
 	}
-	client, err := prefs.Open(f.RedisURL)
+	client, err := f.Redis.client()
 	if err != nil {
 		q.Close()
-		return nil, nil, fmt.Errorf("TOCSIN_REDIS_URL: %w", err)
+		return nil, nil, err
 	}
 	replays.Wishes = prefs.NewStore(client, prefs.Keyring{}) // asks, and opens no credentials
 	return replays, func() {

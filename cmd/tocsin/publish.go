@@ -45,7 +45,7 @@ func (c *publishCmd) Run(ctx context.Context, std stdio) error {
 	if err != nil {
 		return err
 	}
-	q, err := c.NATS.ready(ctx, zap.NewNop())
+	q, err := c.NATS.reach(zap.NewNop())
 	if err != nil {
 		return err
 	}
