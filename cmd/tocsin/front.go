@@ -104,7 +104,11 @@ func (c *webCmd) openParts(f *front, log *zap.Logger) (err error) {
 		return err
 	}
 	f.closers = append(f.closers, f.queue.Close)
-	f.replays = &replay.Replays{Letters: f.queue, Wishes: f.store}
+	router, err := newRouter(f.store, f.queue, nil, log) // it plans what is routed again, by the channels of each job
+	if err != nil {
+		return err
+	}
+	f.replays = &replay.Replays{Letters: f.queue, Wishes: f.store, Routes: router}
 	f.channels = &targets.Channels{Store: f.store, Offered: offered, Links: f.links, Records: recordsOf(f.store, f.queue)}
 	return nil
 }

@@ -42,8 +42,9 @@ type cli struct {
 	Worker  workerCmd  `cmd:"" help:"Run a member of the fleet: route events and deliver them."`
 	Web     webCmd     `cmd:"" help:"Answer the settings pages, the HTTP API, and the links in mails."`
 	Publish publishCmd `cmd:"" help:"Publish one event."`
+	Events  eventsCmd  `cmd:"" help:"Look at published events, and route them again."`
 	Dead    deadCmd    `cmd:"" help:"Look at dead letters, replay and discard them."`
-	Replays replaysCmd `cmd:"" help:"Look at replays of dead letters; run, pause and cancel them."`
+	Replays replaysCmd `cmd:"" help:"Look at replays of dead letters and events; run, pause and cancel them."`
 	Pause   pauseCmd   `cmd:"" help:"Pause a channel in the whole fleet: what it would deliver waits."`
 	Resume  resumeCmd  `cmd:"" help:"Let a paused channel deliver again."`
 	Pauses  pausesCmd  `cmd:"" help:"List the channels that are paused, by whom and why."`
@@ -113,6 +114,7 @@ func newCLI() *cli {
 	c.Worker.offer = newOffer()
 	c.Web.offer = newOffer()
 	c.Doctor.offer = newOffer()
+	c.Events.Again.offer = newOffer()
 	return c
 }
 

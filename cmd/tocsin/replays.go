@@ -38,10 +38,14 @@ func (c *replaysLsCmd) Run(ctx context.Context, std stdio) error {
 		return writeJSON(std.out, jobs)
 	}
 	table := tabwriter.NewWriter(std.out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "ID\tMADE\tSTATE\tLETTERS\tREPLAYED\tSKIPPED\tGONE\tRATE")
+	fmt.Fprintln(table, "ID\tMADE\tSTATE\tOF\tCOUNT\tREPLAYED\tSKIPPED\tGONE\tRATE")
 	for _, j := range jobs {
-		fmt.Fprintf(table, "%s\t%s\t%s\t%d\t%d\t%d\t%d\t%s\n", printable(j.ID), j.Made.Format(time.RFC3339), printable(string(j.State)),
-			j.Plan.Letters, j.Replayed, j.Skipped, j.Gone, rateOf(j))
+		of := "letters"
+		if j.Events != nil {
+			of = "events"
+		}
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%d\t%d\t%d\t%d\t%s\n", printable(j.ID), j.Made.Format(time.RFC3339), printable(string(j.State)),
+			of, j.Total(), j.Replayed, j.Skipped, j.Gone, rateOf(j))
 	}
 	return table.Flush()
 }
@@ -87,7 +91,7 @@ func (c *replaysShowCmd) Run(ctx context.Context, std stdio) error {
 	return c.with(ctx, std, func(r *replay.Replays) (replay.Job, error) {
 		job, err := r.Get(ctx, c.ID)
 		if err == nil && !c.Output.json() {
-			err = writePlan(std.out, job.Plan)
+			err = writePlan(std.out, job)
 			fmt.Fprintln(std.out)
 		}
 		return job, err

@@ -32,7 +32,7 @@ func TestReplayIsPlannedRunAndEnded(t *testing.T) {
 	require.Equal(t, exitFailed, code)
 	require.Contains(t, stderr, "has not begun")
 	require.Contains(t, must(t, "", "replays", "run", id, "--unchecked", "--nats-url", nats), "replayed 2 dead letters")
-	require.Regexp(t, `done +2 +2 +0 +0 +200/s`, must(t, "", "replays", "ls", "--nats-url", nats))
+	require.Regexp(t, `done +letters +2 +2 +0 +0 +200/s`, must(t, "", "replays", "ls", "--nats-url", nats))
 	require.Contains(t, must(t, "", "replays", "show", id, "--nats-url", nats), id+": replayed 2 dead letters")
 	code, _, stderr = tocsin(t, "", "replays", "run", id, "--unchecked", "--nats-url", nats)
 	require.Equal(t, exitFailed, code)

@@ -68,6 +68,8 @@ var plain = []struct {
 	{queue.ErrNoLetter, http.StatusNotFound, "there is no such dead letter, or not any more"},
 	{queue.ErrNoJob, http.StatusNotFound, "there is no such replay, or not any more"},
 	{replay.ErrNothing, http.StatusUnprocessableEntity, "no dead letter matches the filter"},
+	{replay.ErrNoEvents, http.StatusUnprocessableEntity, "no event matches the filter"},
+	{queue.ErrNoEvent, http.StatusNotFound, "there is no such event, or not any more"},
 	{replay.ErrNotBegun, http.StatusConflict, "the replay has not begun: start it"},
 	{replay.ErrEnded, http.StatusConflict, "the replay has ended: plan another one"},
 	{prefs.ErrSealed, http.StatusServiceUnavailable, "the saved settings were encrypted with a key that is not in TOCSIN_SECRETS_KEY: the operator has to bring it back"},
