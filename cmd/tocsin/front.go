@@ -12,6 +12,7 @@ import (
 	"github.com/redis/go-redis/v9"
 	"go.uber.org/zap"
 
+	"tocsin/audit"
 	"tocsin/breaker"
 	"tocsin/channels"
 	"tocsin/channels/email"
@@ -126,7 +127,7 @@ func (c *webCmd) calls(f *front, log *zap.Logger) (*api.API, error) {
 	}
 	return api.New(api.Options{
 		Store: f.store, Channels: f.channels, Ledger: f.queue, Links: f.links, Keys: keys, Rate: c.APIRate,
-		Dead: f.queue, Replays: f.replays,
+		Dead: f.queue, Replays: f.replays, Trail: audit.Trail{Stream: f.queue, Log: log},
 		PublicURL: f.links.Base(), Version: version(), Log: log,
 	}), nil
 }

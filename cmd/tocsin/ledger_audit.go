@@ -37,7 +37,7 @@ func (c *ledgerAuditCmd) Run(ctx context.Context, std stdio) error {
 		return err
 	}
 	defer q.Close()
-	result, err := audit(ctx, q, query)
+	result, err := auditLedger(ctx, q, query)
 	if err != nil {
 		return err
 	}
@@ -60,9 +60,9 @@ const looks = 3
 // before it: the clocks of two machines differ.
 const overlap = time.Minute
 
-// audit follows each delivery that was planned within the time to where it is
+// auditLedger follows each delivery that was planned within the time to where it is
 // now.
-func audit(ctx context.Context, q *queue.Queue, query queue.LedgerQuery) (ledger.Result, error) {
+func auditLedger(ctx context.Context, q *queue.Queue, query queue.LedgerQuery) (ledger.Result, error) {
 	a := ledger.NewAudit()
 	planned := query.Until
 	if planned.IsZero() {
