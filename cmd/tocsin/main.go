@@ -50,6 +50,7 @@ type cli struct {
 	Resume  resumeCmd  `cmd:"" help:"Let a paused channel deliver again."`
 	Pauses  pausesCmd  `cmd:"" help:"List the channels that are paused, by whom and why."`
 	Ledger  ledgerCmd  `cmd:"" help:"Tell what became of events and deliveries, and prove that none was lost."`
+	Audit   auditCmd   `cmd:"" help:"List who did what: in the ops console, over the HTTP API and by commands."`
 	Seed    seedCmd    `cmd:"" help:"Save users, their channels and preferences, and accounts from a JSON file."`
 	Setup   setupCmd   `cmd:"" help:"Create the streams, and add to older ones what this version needs."`
 	Doctor  doctorCmd  `cmd:"" help:"Check configuration and every dependency, and say what to do."`
