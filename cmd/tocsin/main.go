@@ -46,6 +46,8 @@ type cli struct {
 	Replays replaysCmd `cmd:"" help:"Look at replays of dead letters; run, pause and cancel them."`
 	Ledger  ledgerCmd  `cmd:"" help:"Tell what became of events and deliveries, and prove that none was lost."`
 	Seed    seedCmd    `cmd:"" help:"Save users, their channels and preferences, and accounts from a JSON file."`
+	Backup  backupCmd  `cmd:"" help:"Save all users, their channels and preferences, and accounts to a file."`
+	Restore restoreCmd `cmd:"" help:"Put back what backup has saved."`
 	Setup   setupCmd   `cmd:"" help:"Create the streams, and add to older ones what this version needs."`
 	Doctor  doctorCmd  `cmd:"" help:"Check configuration and every dependency, and say what to do."`
 	Bench   benchCmd   `cmd:"" help:"Measure speed, cost and isolation, and count what arrives."`
