@@ -56,11 +56,11 @@ func Backup(ctx context.Context, s *Store, w io.Writer) (users int, err error) {
 
 // Restored is what became of the users of a backup.
 type Restored struct {
-	Written int      `json:"written"` // were not there, or were replaced
-	Same    int      `json:"same"`    // are there as in the backup
-	Kept    int      `json:"kept"`    // are there, and otherwise
-	Differ  []string `json:"differ,omitempty"`  // the first of those who were kept
-	Foreign int      `json:"foreign"` // targets sealed by a key that the store does not have
+	Written int      `json:"written"`          // were not there, or were replaced
+	Same    int      `json:"same"`             // are there as in the backup
+	Kept    int      `json:"kept"`             // are there, and otherwise
+	Differ  []string `json:"differ,omitempty"` // the first of those who were kept
+	Foreign int      `json:"foreign"`          // targets sealed by a key that the store does not have
 }
 
 // mostNamed bounds Restored.Differ.
