@@ -33,14 +33,16 @@ var mayImport = map[string][]string{
 	"console/api":          {"schema", "prefs", "channels", "queue", "ledger", "replay", "console/links", "console/targets"},
 	"console/pages":        {"schema", "prefs", "channels", "queue", "ledger", "console/links", "console/targets"},
 	"worker":               {"schema", "queue", "prefs", "pace", "breaker", "channels"},
+	"metrics":              {"schema", "queue", "breaker", "worker"},
 	"replay":               {"schema", "queue"},
+	"fleet":                {"queue"},
 	"farend":               {},
 	"dev":                  {"schema", "farend"},
 	"deploy":               {},
 	"servertest":           {},
 	"bench":                {"schema", "queue", "prefs", "bench/sink"},
 	"bench/sink":           {"farend"},
-	"cmd/tocsin":           {"schema", "queue", "prefs", "pace", "breaker", "ledger", "replay", "channels", "channels/*", "worker", "console/*", "farend", "dev", "bench", "bench/sink"},
+	"cmd/tocsin":           {"schema", "queue", "prefs", "pace", "breaker", "ledger", "replay", "fleet", "channels", "channels/*", "worker", "metrics", "console/*", "farend", "dev", "bench", "bench/sink"},
 }
 
 func TestImportsFollowTheData(t *testing.T) {

@@ -23,6 +23,7 @@ var units = map[string]unit{
 	"ratio":      {"× bare", false},
 	"memory":     {"MB at most", false},
 	"p50":        {"ms", false},
+	"worst":      {"ms", false},
 	"p99":        {"ms", false},
 	"first":      {"ms", false},
 	"delivered":  {"deliveries", true},

@@ -34,6 +34,7 @@ func Scenarios() []Scenario {
 		pushes(),
 		mails(),
 		largeAccount(),
+		crowd(),
 		parked(),
 		dueAtOnce(),
 		endpointBack(),

@@ -231,3 +231,47 @@ func TestPanicHurtsTheMessageThatCausedIt(t *testing.T) {
 	}, 20*time.Second, 10*time.Millisecond)
 	require.Equal(t, 1, servertest.InHand(t, stranger(t, n), queue.DeliveryStream, "webhook"), "it is kept for another worker")
 }
+
+// An event that waits for those of its own account is handed out as it was
+// published, and until it is routed the audit expects nothing of it.
+func TestDeferredEventIsHandedOutAsItWasPublished(t *testing.T) {
+	t.Parallel()
+	n := servertest.NATS(t)
+	q, js := ready(t, n), stranger(t, n)
+	handed, finish := make(chan queue.PublishedEvent, 10), make(chan struct{})
+	pool := q.NewPool(time.Second)
+	pool.Events(8, func(_ context.Context, e queue.PublishedEvent) queue.Outcome {
+		if !e.Deferred {
+			return queue.DeferEvent()
+		}
+		handed <- e
+		<-finish
+		return queue.Done()
+	})
+	event := delivery(t, "e1").Event
+	sequence, _, err := q.PublishEvent(t.Context(), event)
+	require.NoError(t, err)
+	stored, err := js.Stream(t.Context(), queue.EventStream)
+	require.NoError(t, err)
+	original, err := stored.GetMsg(t.Context(), sequence)
+	require.NoError(t, err)
+
+	running(t, pool)
+	e := receive(t, handed)
+	require.Equal(t, original.Subject, e.Subject)
+	require.Equal(t, original.Data, e.Body)
+	require.Equal(t, sequence, e.Sequence)
+	require.Equal(t, original.Time, e.Stored)
+	read, err := schema.ReadEvent(e.Header, e.Body)
+	require.NoError(t, err)
+	require.Equal(t, event, read)
+	require.Eventually(t, func() bool { return servertest.InHand(t, js, queue.EventStream, "router") == 0 }, 20*time.Second, 10*time.Millisecond)
+	routed, err := q.Routed(t.Context())
+	require.NoError(t, err)
+	require.Zero(t, routed)
+	close(finish)
+	eventuallyEmpty(t, js, queue.DeliveryStream)
+	routed, err = q.Routed(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, sequence, routed)
+}

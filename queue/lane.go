@@ -32,10 +32,13 @@ type lane struct {
 	consumer jetstream.ConsumerConfig
 	slots    int
 	handle   func(ctx context.Context, msg jetstream.Msg) Outcome
+	meter    laneMeter
 }
 
 // Pool runs lanes together and stops them together.
 type Pool struct {
+	Meter Meter // nil: nobody counts. Set it before lanes are added
+
 	queue *Queue
 	lanes []lane
 	drain time.Duration
@@ -164,6 +167,8 @@ func (l lane) pull(stop context.Context, consumer jetstream.Consumer, slots *slo
 func (l lane) hold(stop, work context.Context, closed <-chan struct{}, msg jetstream.Msg) {
 	letGo := keepInHand(msg)
 	defer letGo()
+	l.meter.inHand(1)
+	defer l.meter.inHand(-1)
 	outcome := HandBack()
 	if stop.Err() == nil {
 		outcome = l.attend(work, msg)
@@ -171,7 +176,9 @@ func (l lane) hold(stop, work context.Context, closed <-chan struct{}, msg jetst
 	if outcome.verdict == handBack {
 		<-closed
 	}
-	l.queue.settle(work, msg, outcome)
+	if l.queue.settle(work, msg, outcome) && outcome.verdict == bury {
+		l.meter.buried(outcome.death.Cause)
+	}
 }
 
 // attend lets a panic hurt the message that caused it and none beside it: that
@@ -197,14 +204,18 @@ func (l lane) ensureConsumer(ctx context.Context) (jetstream.Consumer, error) {
 		}
 		consumer, err = l.queue.js.CreateOrUpdateConsumer(ctx, l.stream, l.consumer)
 	}
-	return consumer, wrap(err, "create consumer %s on %s", l.consumer.Durable, l.stream)
+	if err != nil {
+		return nil, fmt.Errorf("create consumer %s on %s: %w", l.consumer.Durable, l.stream, err)
+	}
+	l.queue.keepPaused(ctx, l.stream, consumer.CachedInfo())
+	return consumer, nil
 }
 
 // settle does what an outcome says, and is the only place that acknowledges. It
 // stores what comes next before it acknowledges what came before, and goes on
 // trying while NATS is away. If ctx ends first, the message is left for
-// another worker.
-func (q *Queue) settle(ctx context.Context, msg jetstream.Msg, o Outcome) {
+// another worker, and stored is false.
+func (q *Queue) settle(ctx context.Context, msg jetstream.Msg, o Outcome) (stored bool) {
 	err := backoff.RetryNotify(func() error { return q.storeNext(ctx, msg, o) },
 		backoff.WithContext(outage(), ctx),
 		func(err error, next time.Duration) {
@@ -212,7 +223,7 @@ func (q *Queue) settle(ctx context.Context, msg jetstream.Msg, o Outcome) {
 		})
 	if err != nil {
 		q.log.Warn("left a message for another worker", zap.Error(err))
-		return
+		return false
 	}
 	switch o.verdict {
 	case abandon:
@@ -226,6 +237,7 @@ func (q *Queue) settle(ctx context.Context, msg jetstream.Msg, o Outcome) {
 	if err != nil {
 		q.log.Warn("cannot acknowledge; it will be handed out again", zap.Error(err))
 	}
+	return true
 }
 
 // storeNext stores what an outcome leaves behind, if anything: what comes next,
@@ -249,7 +261,9 @@ func nextOf(msg jetstream.Msg, o Outcome) keyed {
 	case o.verdict == isolated:
 		return hopTo(o.delivery, aloneSubject(o.delivery.Channel))
 	case o.verdict == isolateEvent:
-		return keyed{suspectEvent(msg), keyOf(msg)}
+		return keyed{movedEvent(msg, aloneSubject(events)), keyOf(msg)}
+	case o.verdict == deferEvent:
+		return keyed{movedEvent(msg, crowdSubject(events)), keyOf(msg)}
 	case o.verdict == bury && o.delivery.Channel == "":
 		return keyed{deadEvent(msg, o.death), keyOf(msg)}
 	case o.verdict == bury:

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"strconv"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -107,5 +108,22 @@ func (q *Queue) Routed(ctx context.Context) (uint64, error) {
 	if err != nil {
 		return 0, fmt.Errorf("look up consumer %s of %s: %w", routerConsumer, EventStream, err)
 	}
-	return router.CachedInfo().AckFloor.Stream, nil
+	routed := router.CachedInfo().AckFloor.Stream
+	for _, aside := range [...]place{
+		{stream: DeliveryStream, subject: crowdSubject(events)},
+		{stream: RetryStream, subject: aloneSubject(events)},
+	} {
+		err := q.each(ctx, aside, func(msg *jetstream.RawStreamMsg) bool {
+			first, err := strconv.ParseUint(msg.Header.Get(headerSequence), 10, 64)
+			if err == nil && first > 0 {
+				// Those in hand beside it may have gone aside after it.
+				routed = min(routed, first-min(first, window))
+			}
+			return false
+		})
+		if err != nil {
+			return 0, fmt.Errorf("read which events wait aside: %w", err)
+		}
+	}
+	return routed, nil
 }

@@ -26,12 +26,13 @@ const (
 	handBack                    // give it to another worker, now
 	isolated                    // store the delivery to be tried alone
 	isolateEvent                // store the event to be tried alone
+	deferEvent                  // store the event to be routed beside the others
 	abandon                     // leave it unacknowledged; it is handed out again after ackWait
 )
 
 var verdictTexts = map[verdict]string{
 	done: "done", park: "parked", bury: "buried", stayed: "stayed", handBack: "handed back",
-	isolated: "isolated", isolateEvent: "isolated", abandon: "abandoned",
+	isolated: "isolated", isolateEvent: "isolated", deferEvent: "deferred", abandon: "abandoned",
 }
 
 // String says in a word what becomes of the message.
@@ -80,6 +81,10 @@ func recordOf(d schema.Delivery, kind schema.RecordKind) *schema.Record {
 // BuryEvent says that the event in hand cannot be routed.
 func BuryEvent(death Death) Outcome { return Outcome{verdict: bury, death: death} }
 
+// DeferEvent says that the event in hand has to wait for those of its own
+// account: it goes to the lane beside, where it is handed out again.
+func DeferEvent() Outcome { return Outcome{verdict: deferEvent} }
+
 // HandBack says that this worker is stopping before it could do anything.
 func HandBack() Outcome { return Outcome{verdict: handBack} }
 
@@ -96,6 +101,9 @@ const (
 	Exhausted Cause = "exhausted" // the retry window is over
 	Poison    Cause = "poison"    // it was handed out again and again and never settled
 )
+
+// Causes lists all of them.
+func Causes() []Cause { return []Cause{Invalid, Permanent, Gone, Exhausted, Poison} }
 
 // Death is why something became a dead letter.
 type Death struct {

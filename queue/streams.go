@@ -134,6 +134,11 @@ func (q *Queue) streams() []jetstream.StreamConfig {
 			Subjects: []string{schema.LedgerSubjects}, Retention: jetstream.LimitsPolicy,
 			MaxAge: ledgerAge, MaxBytes: ledgerBytes, MaxMsgsPerSubject: ledgerPerUser, AllowDirect: true,
 		},
+		{
+			Name: FleetStream, Description: "what processes report of themselves",
+			Subjects: []string{fleetSubjects}, Retention: jetstream.LimitsPolicy,
+			MaxAge: fleetAge, MaxBytes: fleetBytes, MaxMsgsPerSubject: fleetEach, AllowDirect: true,
+		},
 	}
 }
 

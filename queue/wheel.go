@@ -30,8 +30,8 @@ var ladder = [...]rung{
 	{"6h", 6 * time.Hour},
 }
 
-// crowdSubject holds the first attempts of accounts that have more of them than
-// their share.
+// crowdSubject holds the first attempts, or the events, of accounts that have more
+// of them than their share.
 func crowdSubject(channel string) string { return "tocsin.deliveries.crowd." + channel }
 
 func retrySubject(r rung, channel string) string {

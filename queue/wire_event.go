@@ -12,8 +12,8 @@ import (
 	"tocsin/schema"
 )
 
-// publishedEvent reads an event where it was published, or where it waits to be
-// tried alone, and how often it was handed out there.
+// publishedEvent reads an event where it was published, or where it waits beside
+// the others or to be tried alone, and how often it was handed out there.
 func publishedEvent(msg jetstream.Msg) (e PublishedEvent, handed uint64, err error) {
 	meta, err := msg.Metadata()
 	if err != nil {
@@ -27,7 +27,7 @@ func publishedEvent(msg jetstream.Msg) (e PublishedEvent, handed uint64, err err
 	if first, err := strconv.ParseUint(header.Get(headerSequence), 10, 64); err == nil {
 		e.Sequence = first
 	}
-	if msg.Subject() == aloneSubject(events) {
+	if e.Deferred = msg.Subject() == crowdSubject(events); e.Deferred || msg.Subject() == aloneSubject(events) {
 		r := reader{header: header}
 		e.Subject, e.Stored = r.text(headerSubject), r.moment(headerStored)
 		err = r.err
@@ -35,9 +35,9 @@ func publishedEvent(msg jetstream.Msg) (e PublishedEvent, handed uint64, err err
 	return e, meta.NumDelivered, err
 }
 
-// suspectEvent is the event as it was published, on its way to be tried alone.
-func suspectEvent(msg jetstream.Msg) *nats.Msg {
-	return &nats.Msg{Subject: aloneSubject(events), Header: eventHeader(msg), Data: msg.Data()}
+// movedEvent is the event as it was published, on its way to another lane.
+func movedEvent(msg jetstream.Msg, subject string) *nats.Msg {
+	return &nats.Msg{Subject: subject, Header: eventHeader(msg), Data: msg.Data()}
 }
 
 // deadEvent is the event as it was published, with the reason beside it.

@@ -1,6 +1,7 @@
 package schema
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/url"
@@ -147,4 +148,19 @@ func ReadEvent(h Header, data []byte) (Event, error) {
 		return Event{}, fmt.Errorf("read event from headers: %w", err)
 	}
 	return e, nil
+}
+
+// AccountOf is the account that an event names, without a look at anything else
+// of it: it may be that of no valid event. It is empty where none is named.
+func AccountOf(m Message) string {
+	var structured struct {
+		Account string `json:"account"`
+	}
+	for name, values := range m.Header {
+		if strings.EqualFold(name, attributePrefix+"account") && len(values) > 0 {
+			return values[0] // an id has nothing to decode
+		}
+	}
+	_ = json.Unmarshal(m.Body, &structured)
+	return structured.Account
 }

@@ -138,3 +138,18 @@ func TestReadEventRefusesWhatHeaderDidNotWrite(t *testing.T) {
 		})
 	}
 }
+
+// The account is found by a quick look too, in either content mode.
+func TestAccountOfAnEvent(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		event := validEvent().Draw(t, "event")
+		body, err := event.Structured()
+		require.NoError(t, err)
+		require.Equal(t, event.Account, schema.AccountOf(schema.Message{Body: body}))
+		require.Equal(t, event.Account, schema.AccountOf(schema.Message{Header: event.Header(), Body: event.Data}))
+	})
+	for _, nobody := range []string{"", "{", "[]", `{"account":7}`, `"account"`, "\xff"} {
+		require.Empty(t, schema.AccountOf(schema.Message{Body: []byte(nobody)}), nobody)
+	}
+}

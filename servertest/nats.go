@@ -1,6 +1,7 @@
 package servertest
 
 import (
+	"errors"
 	"testing"
 	"time"
 
@@ -92,10 +93,14 @@ func Messages(t testing.TB, js jetstream.JetStream, stream string) uint64 {
 	return s.CachedInfo().State.Msgs
 }
 
-// InHand counts the messages of a consumer that workers hold.
+// InHand counts the messages of a consumer that workers hold: none, until one of
+// them has made the consumer.
 func InHand(t testing.TB, js jetstream.JetStream, stream, consumer string) int {
 	t.Helper()
 	c, err := js.Consumer(t.Context(), stream, consumer)
+	if errors.Is(err, jetstream.ErrConsumerNotFound) {
+		return 0
+	}
 	require.NoError(t, err)
 	return c.CachedInfo().NumAckPending
 }

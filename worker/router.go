@@ -46,8 +46,9 @@ type Router struct {
 	Outages    outages // nil: nobody is told how long something was down
 	Members    members
 	Deliveries publisher
-	Offered    []string // channels of this installation
-	Share      *Share   // of each account; nil: all go by the same lane
+	Offered    []string   // channels of this installation
+	Meter      routeMeter // nil: nobody counts
+	Share      *Share     // of each account; nil: all go by the same lane
 	Log        *zap.Logger
 }
 
@@ -55,25 +56,37 @@ type Router struct {
 // event that was acknowledged is never lost. When stop is done it gives up what
 // it is only waiting for.
 func (r *Router) Route(stop, ctx context.Context, published queue.PublishedEvent) (outcome queue.Outcome) {
+	if !published.Deferred && r.Share.Exceeds(schema.AccountOf(published.Message), allEvents, time.Now()) {
+		return queue.DeferEvent()
+	}
 	event, err := r.parse(published.Message)
 	if err != nil {
+		r.routed(schema.TypeOf(published.Subject), EventRefused, published.Stored)
 		r.Log.Warn("event refused", zap.Uint64("sequence", published.Sequence), zap.Error(err))
 		return queue.BuryEvent(deathOf(err))
 	}
 	stored := progress{}
-	err = patiently(stop, r.Log, "route an event", func() error {
-		return r.fanOut(ctx, event, published.Sequence, stored)
+	ending := EventRouted
+	err = patiently(stop, r.Log, "route an event", func() (err error) {
+		ending, err = r.fanOut(ctx, event, published, stored)
+		return err
 	})
 	switch {
 	case err == nil:
+		r.routed(event.Type, ending, published.Stored)
 		return queue.Done()
 	case stop.Err() != nil || ctx.Err() != nil:
 		return queue.HandBack()
 	default:
+		r.routed(event.Type, EventFailed, published.Stored)
 		r.Log.Error("event cannot be routed", zap.Uint64("sequence", published.Sequence), zap.Error(err))
 		return queue.BuryEvent(queue.Death{Cause: queue.Permanent, Type: event.Type, Reason: err.Error()})
 	}
 }
+
+// allEvents is the name by which the share of an account's events is counted. No
+// channel has it.
+const allEvents = "event"
 
 // parse guards against a parser that panics: one event is lost to routing, not
 // the worker.
@@ -100,23 +113,24 @@ func deathOf(err error) queue.Death {
 // its queue since, and would store them once more.
 type progress map[string]bool
 
-func (r *Router) fanOut(ctx context.Context, event schema.Event, sequence uint64, stored progress) error {
+func (r *Router) fanOut(ctx context.Context, event schema.Event, published queue.PublishedEvent, stored progress) (ending string, err error) {
+	sequence := published.Sequence
 	claim, err := r.Claims.Claim(ctx, event, sequence)
 	if err != nil {
-		return fmt.Errorf("claim event: %w", err)
+		return "", fmt.Errorf("claim event: %w", err)
 	}
 	if claim != prefs.ClaimNew {
 		r.Log.Debug("event is a duplicate", zap.Uint64("sequence", sequence))
-		return nil
+		return EventDuplicate, nil
 	}
 	since, err := r.since(ctx, event)
 	if err != nil {
-		return err
+		return "", err
 	}
 	planned, summary := time.Now(), channels.Line(event)
 	for recipients, err := range r.Members.Recipients(ctx, event.Account, event.User) {
 		if err != nil {
-			return fmt.Errorf("read the members of %s: %w", event.Account, err)
+			return "", fmt.Errorf("read the members of %s: %w", event.Account, err)
 		}
 		r.logUnreadable(recipients)
 		plans := slices.DeleteFunc(prefs.Plan(event, recipients, r.Offered, planned),
@@ -125,17 +139,18 @@ func (r *Router) fanOut(ctx context.Context, event schema.Event, sequence uint64
 			plans[i].Sequence, plans[i].Summary = sequence, summary
 			for j := range plans[i].Deliveries {
 				d := &plans[i].Deliveries[j]
-				d.Since, d.Crowd = since, r.Share.Exceeds(event.Account, d.Channel, planned)
+				d.Published, d.Since, d.Crowd = published.Stored, since, r.Share.Exceeds(event.Account, d.Channel, planned)
 			}
 		}
 		if err := r.Deliveries.PublishPlans(ctx, plans); err != nil {
-			return err
+			return "", err
 		}
 		for _, p := range plans {
 			stored[p.User] = true
+			r.planned(p)
 		}
 	}
-	return r.Claims.MarkRouted(ctx, event, sequence)
+	return EventRouted, r.Claims.MarkRouted(ctx, event, sequence)
 }
 
 // since is when the outage began that the event ends. An event is not held up

@@ -8,8 +8,8 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// Share is how many deliveries of one account by one channel a router sends by
-// the lane that is for all. What exceeds it goes by a lane of its own, so that
+// Share is how many events of one account a router routes, and how many of its
+// deliveries by one channel it sends, by the lane that is for all. What exceeds it goes by a lane of its own, so that
 // the burst of one account waits for itself and not in front of others. An
 // account that has exceeded it stays there until it has been quiet for a while,
 // lest its later events overtake the earlier ones.

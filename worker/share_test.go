@@ -3,6 +3,7 @@ package worker_test
 import (
 	"context"
 	"fmt"
+	"iter"
 	"testing"
 	"time"
 
@@ -72,5 +73,49 @@ func TestBurstOfOneAccountWaitsForItself(t *testing.T) {
 	f.far.answers(accepts)
 	for range burst - before {
 		require.Equal(t, "ada", f.next().User, "and the others come, too")
+	}
+}
+
+// slowMembers is a store that takes its time.
+type slowMembers struct {
+	*prefs.Store
+	took time.Duration
+}
+
+func (s slowMembers) Recipients(ctx context.Context, account, onlyUser string) iter.Seq2[[]prefs.Recipient, error] {
+	time.Sleep(s.took) // it is slow
+	return s.Store.Recipients(ctx, account, onlyUser)
+}
+
+// Six hundred events of one account take seconds to route; the one of
+// another that is published behind them is routed at once.
+func TestBurstOfEventsIsRoutedBesideThoseOfOthers(t *testing.T) {
+	t.Parallel()
+	f := newServers(t)
+	f.join("ada")
+	require.NoError(t, f.store.PutUser(t.Context(), "zoe", prefs.Profile{}))
+	require.NoError(t, f.store.AddMember(t.Context(), "zeta", "zoe"))
+	f.setHook("zoe", "https://hooks.example.com/zoe")
+	f.far = &far{seen: make(chan arrival, 20_000), answer: accepts}
+	f.share = &worker.Share{Burst: 10, Rate: 1, Quiet: time.Minute}
+	f.members = slowMembers{f.store, 10 * time.Millisecond}
+	const burst = 600
+	for i := range burst {
+		f.publish(fmt.Sprint("e", i))
+	}
+	f.publish("the one", func(e *schema.Event) { e.Account = "zeta" })
+	f.start(quick(), f.log)
+	before := 0
+	for f.next().User != "zoe" {
+		before++
+	}
+	t.Log(before, "of", burst, "arrived before it")
+	require.Less(t, before, burst/2)
+	seen := map[string]bool{}
+	for range burst - before {
+		a := f.next()
+		require.Equal(t, "ada", a.User, "and the others come, too")
+		require.False(t, seen[a.Event.ID], "once")
+		seen[a.Event.ID] = true
 	}
 }

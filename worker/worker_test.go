@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"iter"
 	"sync"
 	"testing"
 	"time"
@@ -69,7 +70,11 @@ type fleet struct {
 
 	client redis.UniversalClient
 	share  *worker.Share // nil: none
-	stop   func()
+	// members is the store, or what stands before it.
+	members interface {
+		Recipients(ctx context.Context, account, onlyUser string) iter.Seq2[[]prefs.Recipient, error]
+	}
+	stop func()
 }
 
 func quick() worker.Policy {
@@ -101,6 +106,7 @@ func newServers(t *testing.T) *fleet {
 	require.NoError(t, err)
 	t.Cleanup(func() { closeClient(t, f.client) })
 	f.store = prefs.NewStore(f.client, keys)
+	f.members = f.store
 	return f
 }
 
@@ -141,7 +147,7 @@ func (f *fleet) run(log *zap.Logger, dl *worker.Deliverer) {
 	w := worker.Worker{
 		Queue: f.queue, RouteSlots: 8, Drain: 5 * time.Second,
 		Router: &worker.Router{
-			Parse: validator.Parse, Claims: f.store, Outages: f.store, Members: f.store, Deliveries: f.queue,
+			Parse: validator.Parse, Claims: f.store, Outages: f.store, Members: f.members, Deliveries: f.queue,
 			Offered: []string{"webhook"}, Log: log, Share: f.share,
 		},
 		Deliverers: []*worker.Deliverer{dl},

@@ -3,8 +3,10 @@ package outbound
 import (
 	"context"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -72,12 +74,22 @@ func readSome(body io.Reader, keep int, cancel context.CancelFunc) []byte {
 	return beginning
 }
 
-// shown leaves out cookies, which are the endpoint's own business.
+// mostShown bounds the fields of an answer that are shown: secrets are looked for
+// in each of them.
+const mostShown = 64
+
+// shown leaves out cookies, which are the endpoint's own business, and what is
+// beyond mostShown.
 func shown(h http.Header) http.Header {
-	h = h.Clone()
-	h.Del("Set-Cookie")
-	h.Del("Set-Cookie2")
-	return h
+	few, left := http.Header{}, mostShown
+	for _, name := range slices.Sorted(maps.Keys(h)) {
+		if name == "Set-Cookie" || name == "Set-Cookie2" || left == 0 {
+			continue
+		}
+		few[name] = slices.Clone(h[name][:min(len(h[name]), left)])
+		left -= len(few[name])
+	}
+	return few
 }
 
 // secretParts are what makes a URL a credential: its path and query, and the

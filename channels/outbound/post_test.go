@@ -81,6 +81,26 @@ func TestPostKeepsTheBeginningOfTheAnswer(t *testing.T) {
 	require.Equal(t, `{"a":1}`, received[0].Text)
 }
 
+// Secrets are looked for in each field that is shown, so these are few.
+func TestOfManyFieldsSomeAreShown(t *testing.T) {
+	t.Parallel()
+	hook, _ := newHook(t)
+	many := http.Header{"A-First": {"1"}, "Set-Cookie": {"session=1"}}
+	for range 5000 {
+		many.Add("X-Many", "x")
+	}
+	hook.Answer("/hook", farend.HookAnswer{Status: 200, Header: many})
+	request := Request{URL: parsed(t, hook.URL()+"/hook"), Header: http.Header{}, Timeout: patience}
+	trial := channels.Try(t.Context(), attempt{local(nil), request}, schema.Delivery{}, channels.Target{})
+	require.Equal(t, "200", trial.Status)
+	seen := 0
+	for _, values := range trial.Header {
+		seen += len(values)
+	}
+	require.Equal(t, mostShown, seen)
+	require.Equal(t, []string{"1"}, trial.Header["A-First"])
+}
+
 // What goes wrong on the way is one line without the URL, and may pass.
 func TestNoAnswer(t *testing.T) {
 	t.Parallel()

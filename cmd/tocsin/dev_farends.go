@@ -80,7 +80,7 @@ func (d *devParts) startFarEnds(data string) (err error) {
 
 // workerArgs is the command line of a worker that uses the local far ends.
 func (d *devParts) workerArgs(logs logFlags) []string {
-	return append([]string{"worker", "--metrics-addr", "off"}, d.sharedArgs(logs)...)
+	return append([]string{"worker"}, d.sharedArgs(logs)...)
 }
 
 // webArgs is that of a web that does.

@@ -44,6 +44,9 @@ type cli struct {
 	Publish publishCmd `cmd:"" help:"Publish one event."`
 	Dead    deadCmd    `cmd:"" help:"Look at dead letters, replay and discard them."`
 	Replays replaysCmd `cmd:"" help:"Look at replays of dead letters; run, pause and cancel them."`
+	Pause   pauseCmd   `cmd:"" help:"Pause a channel in the whole fleet: what it would deliver waits."`
+	Resume  resumeCmd  `cmd:"" help:"Let a paused channel deliver again."`
+	Pauses  pausesCmd  `cmd:"" help:"List the channels that are paused, by whom and why."`
 	Ledger  ledgerCmd  `cmd:"" help:"Tell what became of events and deliveries, and prove that none was lost."`
 	Seed    seedCmd    `cmd:"" help:"Save users, their channels and preferences, and accounts from a JSON file."`
 	Backup  backupCmd  `cmd:"" help:"Save all users, their channels and preferences, and accounts to a file."`

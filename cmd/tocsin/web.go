@@ -6,12 +6,15 @@ import (
 	"net"
 
 	"go.uber.org/zap"
+
+	"tocsin/metrics"
 )
 
 type webCmd struct {
-	NATS  natsFlags  `embed:"" group:"Dependencies"`
-	Prefs prefsFlags `embed:"" group:"Dependencies"`
-	Log   logFlags   `embed:"" group:"Logs"`
+	NATS  natsFlags    `embed:"" group:"Dependencies"`
+	Prefs prefsFlags   `embed:"" group:"Dependencies"`
+	Log   logFlags     `embed:"" group:"Logs"`
+	Watch metricsFlags `embed:"" set:"metrics_addr=127.0.0.1:9091" group:"Watching"`
 	offer `group:"Channels"`
 
 	HTTPAddr string   `name:"http-addr" env:"TOCSIN_HTTP_ADDR" default:"127.0.0.1:8080" placeholder:"ADDR" help:"Where to answer (${default})."`
@@ -37,6 +40,11 @@ func (c *webCmd) Run(ctx context.Context, std stdio) error {
 	health := healthHandler(f.queue, f.redis)
 	f.mux.Handle("GET /healthz", health)
 	f.mux.Handle("GET /readyz", health)
+	stopWatch, err := c.Watch.serve(ctx, watched{f.queue, f.redis, c.every(), metrics.New(version())}, log)
+	if err != nil {
+		return err
+	}
+	defer stopWatch()
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", c.HTTPAddr)
 	if err != nil {
 		return fmt.Errorf("TOCSIN_HTTP_ADDR: %w", err)

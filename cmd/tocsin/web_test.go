@@ -9,8 +9,10 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
+	"go.uber.org/zap"
 
 	"tocsin/farend"
 	"tocsin/servertest"
@@ -25,11 +27,11 @@ const (
 func openWeb(t *testing.T, args ...string) (address string, said *daemon) {
 	t.Helper()
 	args = append([]string{
-		"web", "--http-addr", "127.0.0.1:0", "--nats-url", servertest.NATS(t).URL(), "--redis-url", servertest.Redis(t),
+		"web", "--http-addr", "127.0.0.1:0", "--metrics-addr", "127.0.0.1:0", "--nats-url", servertest.NATS(t).URL(), "--redis-url", servertest.Redis(t),
 		"--secrets-key", secretsKey, "--link-key", linkKey, "--public-url", "https://notify.example.com",
 	}, args...)
 	said = start(t, args...)
-	found := regexp.MustCompile(`"address":"([^"]+)"`).FindStringSubmatch(said.says(`"msg":"answering"`))
+	found := regexp.MustCompile(`"msg":"answering","address":"([^"]+)"`).FindStringSubmatch(said.says(`"msg":"answering"`))
 	require.NotNil(t, found)
 	return "http://" + found[1], said
 }
@@ -155,4 +157,15 @@ func TestDevSaysHowToCallItsAPI(t *testing.T) {
 	settings := regexp.MustCompile(`http://\S+/settings\?link=\S+`).FindString(said)
 	status, text = get(t, settings)
 	require.NotEqual(t, http.StatusNotFound, status, fmt.Sprint(text))
+}
+
+// A client that sends a byte now and then holds no connection for ever, and one
+// whose test takes its half minute is not cut off.
+func TestClientsAreGivenOnlySoLong(t *testing.T) {
+	t.Parallel()
+	server := newServer(http.NotFoundHandler(), zap.NewNop())
+	require.NotZero(t, server.ReadHeaderTimeout)
+	require.NotZero(t, server.IdleTimeout)
+	require.Greater(t, server.ReadTimeout, 45*time.Second)
+	require.LessOrEqual(t, server.ReadTimeout, 2*time.Minute)
 }

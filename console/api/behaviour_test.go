@@ -194,7 +194,10 @@ func TestWebhookSecretIsToldOnce(t *testing.T) {
 	}
 	f.call("PUT", "/v1/users/ada/channels/webhook", body, "If-Match", first.header.Get("ETag")).refused(412)
 
-	f.ok("POST", "/v1/users/ada/channels/webhook/secret", "").into(&saved)
+	seen := f.ok("GET", "/v1/users/ada/channels/webhook", "").header.Get("ETag")
+	require.NotEmpty(t, seen)
+	f.call("POST", "/v1/users/ada/channels/webhook/secret", "", "If-Match", seen).into(&saved)
+	f.call("POST", "/v1/users/ada/channels/webhook/secret", "", "If-Match", seen).refused(412)
 	require.NotEqual(t, secret, saved.Made["secret"])
 	for _, accepted := range []string{secret, saved.Made["secret"]} {
 		f.hook.Verify("/a", accepted)

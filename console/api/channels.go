@@ -118,11 +118,16 @@ func (a *API) waits(spec channels.Spec) map[string]*huma.Response {
 
 func (a *API) registerRenewal(path, topic, channel string, field channels.Field) {
 	type renewedAnswer struct{ Body renewed }
+	type renew struct {
+		UserPath
+		Precondition
+	}
 	register(a, operation{
 		id: "renew-" + channel + "-" + field.Name, method: http.MethodPost, path: path, tag: topic,
 		summary: "Renew: " + field.Label, more: "Makes another one. The previous one goes on working for 24 hours beside it.",
-	}, func(ctx context.Context, in *UserPath) (*renewedAnswer, error) {
-		shown, err := a.Channels.Renew(ctx, in.User, channel, field.Name)
+		errors: []int{http.StatusPreconditionFailed},
+	}, func(ctx context.Context, in *renew) (*renewedAnswer, error) {
+		shown, err := a.Channels.Renew(ctx, in.User, channel, field.Name, in.seen())
 		return &renewedAnswer{renewed{Made: map[string]string{field.Name: shown}}}, err
 	})
 }

@@ -93,6 +93,7 @@ func TestReplayIsPlannedStartedAndRun(t *testing.T) {
 		Replayed  int
 		Plan      replay.Plan
 	}
+	require.Contains(t, f.call("POST", "/v1/replays", `{"filter":{"reason":"404"},"rate":0}`).text, `"rate":0`, "as fast as it goes")
 	f.ok("POST", "/v1/replays", `{"filter":{"reason":"404"}}`).into(&plan)
 	require.Equal(t, "planned", plan.State)
 	require.Equal(t, 1, plan.Plan.Letters)

@@ -41,7 +41,7 @@ func (a *API) registerReplays() {
 	const topic = "Replays"
 	type replayWanted struct {
 		Filter queue.LetterFilter `json:"filter" doc:"Which letters. An empty filter chooses all."`
-		Rate   float64            `json:"rate,omitempty" minimum:"0" maximum:"100000" default:"200" doc:"Letters a second at most."`
+		Rate   *float64           `json:"rate,omitempty" minimum:"0" maximum:"100000" default:"200" doc:"Letters a second at most."`
 	}
 	type plan struct{ Body replayWanted }
 	register(a, operation{
@@ -52,7 +52,7 @@ func (a *API) registerReplays() {
 		if err := in.Body.Filter.Check(); err != nil {
 			return nil, invalid(fault("body.filter", err.Error()))
 		}
-		return replayed(a.Replays.Plan(ctx, in.Body.Filter, in.Body.Rate))
+		return replayed(a.Replays.Plan(ctx, in.Body.Filter, *in.Body.Rate))
 	})
 
 	type replayList struct {

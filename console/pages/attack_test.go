@@ -5,8 +5,10 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/chromedp/chromedp"
 	"github.com/stretchr/testify/require"
@@ -160,7 +162,7 @@ func TestEveryAnswerIsGuarded(t *testing.T) {
 		require.Contains(t, policy, "default-src 'none'; script-src 'self'; style-src 'self'", address)
 		require.Contains(t, policy, "frame-ancestors 'none'", address)
 		require.NotContains(t, policy, "unsafe", address)
-		require.Equal(t, "no-referrer", answer.Header.Get("Referrer-Policy"), address)
+		require.Equal(t, "same-origin", answer.Header.Get("Referrer-Policy"), address)
 		require.Equal(t, "nosniff", answer.Header.Get("X-Content-Type-Options"), address)
 		require.NotContains(t, body, " style=", address)
 		require.NotContains(t, strings.ToLower(body), "<script>", address)
@@ -186,6 +188,7 @@ func TestNoReferer(t *testing.T) {
 		select {
 		case header := <-came:
 			require.Empty(t, header.Get("Referer"), address)
+			b.until(`location.origin == "` + elsewhere.URL + `" && document.readyState == "complete"`) // or it is cut off by the next
 		case <-ctx.Done():
 			t.Fatal("nobody came from " + address)
 		}
@@ -206,4 +209,82 @@ func TestServersThatAreAway(t *testing.T) {
 		require.NotContains(t, body, "127.0.0.1")
 		require.NotContains(t, body, "redis")
 	}
+}
+
+// A problem is said beside what was entered, not in its place.
+func TestWhatWasEnteredOutlivesAProblem(t *testing.T) {
+	t.Parallel()
+	i := install(t, publicly{})
+	b := i.browser(chromedp.Navigate(i.link("ada")), chromedp.Navigate(i.url+"/settings/ada/channels#set-up-webhook"))
+	b.until(`document.querySelector("#webhook-url")?.checkVisibility()`)
+	b.do(chromedp.SendKeys(chromedp.CSS("#webhook-url"), "https://example.com/hook"))
+	i.redis.Stop()
+	b.do(click("#set-up-webhook button[value=save]"))
+	b.says("#status", "Please try again in a minute.")
+	b.until(`document.querySelector("#webhook-url").value == "https://example.com/hook"`)
+	i.redis.Start()
+	i.person("ada") // its memory is gone
+	b.until(`!document.querySelector("#set-up-webhook button[value=save]").disabled`)
+	b.do(click("#set-up-webhook button[value=save]"))
+	b.says("#webhook .once", "whsec_")
+}
+
+// A second click, or a page that is older than the secret, does not end the one
+// that the far end still verifies with.
+func TestRenewingFromAnOldPage(t *testing.T) {
+	t.Parallel()
+	i := install(t, publicly{})
+	i.target("ada", "webhook", "main", map[string]string{"url": i.hook.URL() + "/hook", "secret": hookSecret})
+	v := i.opened("ada")
+	_, page := v.get("/settings/ada/channels")
+	seen := regexp.MustCompile(`name="seen" value="([^"]+)"`).FindStringSubmatch(page[strings.Index(page, `class="renew"`):])
+	require.NotNil(t, seen)
+	form := url.Values{"do": {"renew:secret"}, "channel": {"webhook"}, "seen": {seen[1]}}
+	answer, page := v.post("/settings/ada/channels", form)
+	require.Equal(t, http.StatusOK, answer.StatusCode)
+	require.Contains(t, page, "whsec_")
+	answer, page = v.post("/settings/ada/channels", form)
+	require.Equal(t, http.StatusConflict, answer.StatusCode)
+	require.Contains(t, page, "It was changed meanwhile")
+}
+
+// A form of an old browser, which names no site, is told from another site's by
+// its origin, which our own policy must not hide.
+func TestFormsOfOurOwnNameTheirOrigin(t *testing.T) {
+	t.Parallel()
+	i := install(t, publicly{})
+	origins := make(chan string, 1)
+	i.mux.HandleFunc("POST /origin", func(_ http.ResponseWriter, r *http.Request) { origins <- r.Header.Get("Origin") })
+	b := i.browser(chromedp.Navigate(i.link("ada")))
+	get(b, chromedp.Evaluate[bool](`{ const f = document.createElement("form"); f.method = "post"; f.action = "/origin"; document.body.append(f); f.submit(); true }`))
+	select {
+	case origin := <-origins:
+		require.Equal(t, i.url, origin)
+	case <-time.After(patience):
+		t.Fatal("no form came")
+	}
+}
+
+// What costs a walk through the ledger is bounded for each user.
+func TestDeliveriesAreAskedForSoOften(t *testing.T) {
+	t.Parallel()
+	i := install(t, publicly{})
+	v := i.opened("ada")
+	i.person("bob")
+	for name, ask := range map[string]func() *http.Response{
+		"looks": func() *http.Response { answer, _ := v.get("/settings/ada/deliveries"); return answer },
+		"sending again": func() *http.Response {
+			answer, _ := v.post("/settings/ada/deliveries", url.Values{"delivery": {"x"}, "replay": {"1"}})
+			return answer
+		},
+	} {
+		answer := ask()
+		for asked := 1; answer.StatusCode != http.StatusTooManyRequests; asked++ {
+			require.Less(t, asked, 200, name)
+			answer = ask()
+		}
+		require.NotEmpty(t, answer.Header.Get("Retry-After"), name)
+	}
+	answer, _ := i.opened("bob").get("/settings/bob/deliveries")
+	require.Equal(t, http.StatusOK, answer.StatusCode, "another's are another's")
 }

@@ -181,7 +181,7 @@ func (p *Pages) changeChannel(w http.ResponseWriter, r *http.Request, v visit) {
 	case "save":
 		err = p.save(r, v, &done)
 	case "renew":
-		err = p.renew(r.Context(), v, what, &done)
+		err = p.renew(r.Context(), v, what, prefs.Revision(r.PostForm.Get("seen")), &done)
 	case "remove":
 		if err = p.Channels.Delete(r.Context(), v.user, done.channel, done.id); err == nil {
 			done.status.Text = p.label(done.channel) + ": removed."
@@ -219,8 +219,8 @@ func (p *Pages) save(r *http.Request, v visit, done *outcome) error {
 	return nil
 }
 
-func (p *Pages) renew(ctx context.Context, v visit, field string, done *outcome) error {
-	shown, err := p.Channels.Renew(ctx, v.user, done.channel, field)
+func (p *Pages) renew(ctx context.Context, v visit, field string, seen prefs.Revision, done *outcome) error {
+	shown, err := p.Channels.Renew(ctx, v.user, done.channel, field, seen)
 	if err == nil {
 		done.shown = map[string]string{field: shown}
 		done.status.Text = p.label(done.channel) + ": renewed. The earlier one signs too for 24 hours."

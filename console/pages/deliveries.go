@@ -4,11 +4,13 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"iter"
 	"net/http"
 	"slices"
 	"time"
 
+	"tocsin/console/targets"
 	"tocsin/ledger"
 	"tocsin/prefs"
 	"tocsin/queue"
@@ -21,6 +23,9 @@ const (
 	window = 72 * time.Hour
 	// mostStories bounds a page, not the ledger.
 	mostStories = 100
+	// mostLooks is how often in a minute a user's ledger is read for a page: one
+	// that asks by itself, every two seconds, in four windows.
+	mostLooks = 120
 	// soon is how long a page asks by itself what became of a first attempt.
 	soon = time.Minute
 )
@@ -63,7 +68,14 @@ func idOf(texts ...string) string {
 type skippedView struct{ Channel, Target, Why string }
 
 func (p *Pages) showDeliveries(w http.ResponseWriter, r *http.Request, v visit) {
-	p.answerDeliveries(w, r, v, http.StatusOK, status{})
+	err := p.Channels.Allow(r.Context(), "too many looks at deliveries", "looks/"+v.user, mostLooks, time.Minute)
+	if often, ok := errors.AsType[*targets.TooOften](err); ok {
+		p.tooOften(w, r, often)
+	} else if err != nil {
+		p.unavailable(w, r, err)
+	} else {
+		p.answerDeliveries(w, r, v, http.StatusOK, status{})
+	}
 }
 
 func (p *Pages) answerDeliveries(w http.ResponseWriter, r *http.Request, v visit, code int, done status) {

@@ -1,6 +1,13 @@
 package pages
 
-import "net/http"
+import (
+	"fmt"
+	"math"
+	"net/http"
+	"strconv"
+
+	"tocsin/console/targets"
+)
 
 // problem is an answer that is no page of the user's.
 type problem struct {
@@ -21,6 +28,7 @@ func (p *Pages) fail(w http.ResponseWriter, r *http.Request, what problem) {
 	if byScript(r) {
 		view.Status = status{Text: what.Title + ". " + what.Text, Bad: true}
 		name = "status-alone"
+		w.Header().Set("HX-Reswap", "none") // the answer has no such part: what is on the page, and was entered, stays
 	}
 	p.show(w, what.Code, name, view)
 }
@@ -30,4 +38,10 @@ func byScript(r *http.Request) bool { return r.Header.Get("HX-Request") == "true
 
 func (p *Pages) notFound(w http.ResponseWriter, r *http.Request) {
 	p.fail(w, r, problem{http.StatusNotFound, "There is no such page", "Go back, or open your notification settings from the platform."})
+}
+
+func (p *Pages) tooOften(w http.ResponseWriter, r *http.Request, bound *targets.TooOften) {
+	seconds := int(math.Ceil(bound.Wait.Seconds()))
+	w.Header().Set("Retry-After", strconv.Itoa(seconds)) // RFC 9110 section 10.2.3, in seconds
+	p.fail(w, r, problem{http.StatusTooManyRequests, "That was too often", fmt.Sprintf("Nothing was changed. It can be done again in %d s.", seconds)})
 }

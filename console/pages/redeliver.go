@@ -8,10 +8,15 @@ import (
 	"strconv"
 	"time"
 
+	"tocsin/console/targets"
 	"tocsin/ledger"
 	"tocsin/queue"
 	"tocsin/schema"
 )
+
+// mostAgain is how many deliveries a user can send again in a minute: more than
+// a person clicks, and fewer than what would be a load.
+const mostAgain = 30
 
 // redeliver sends one delivery on its way again. The form carries the number of
 // the replay, as the page showed it: a second click asks for the same one, which
@@ -20,7 +25,15 @@ func (p *Pages) redeliver(w http.ResponseWriter, r *http.Request, v visit) {
 	if !p.readForm(w, r) {
 		return
 	}
-	wanted, err := p.find(r.Context(), v.user, r.PostForm.Get("delivery"))
+	err := p.Channels.Allow(r.Context(), "too many deliveries sent again", "again/"+v.user, mostAgain, time.Minute)
+	if often, ok := errors.AsType[*targets.TooOften](err); ok {
+		p.tooOften(w, r, often)
+		return
+	}
+	var wanted found
+	if err == nil {
+		wanted, err = p.find(r.Context(), v.user, r.PostForm.Get("delivery"))
+	}
 	if err == nil {
 		err = p.sendAgain(r.Context(), v.user, wanted, r.PostForm.Get("replay"))
 	}

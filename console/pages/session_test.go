@@ -22,7 +22,7 @@ func TestLinkIsExchangedForASession(t *testing.T) {
 	answer, body := v.get(i.link("ada"))
 	require.Equal(t, http.StatusSeeOther, answer.StatusCode)
 	require.Equal(t, "/settings/ada/events", answer.Header.Get("Location"), "without the signature")
-	require.Equal(t, "no-referrer", answer.Header.Get("Referrer-Policy"))
+	require.Equal(t, "same-origin", answer.Header.Get("Referrer-Policy"))
 	require.Equal(t, "no-store", answer.Header.Get("Cache-Control"))
 	require.NotContains(t, body, "link=")
 	require.Len(t, answer.Cookies(), 1)

@@ -94,7 +94,7 @@ func (c *Channels) askOwner(ctx context.Context, user, address string, raw json.
 		return Saved{}, fmt.Errorf("confirm another address than the platform's: %w: %w", ErrNotHere, errNoLinks)
 	}
 	for _, quota := range []string{"confirm/user/" + user, "confirm/address/" + digest(address)} {
-		if err := c.take(ctx, "too many mails to confirm an address", quota, mostConfirmations, confirmWithin); err != nil {
+		if err := c.Allow(ctx, "too many mails to confirm an address", quota, mostConfirmations, confirmWithin); err != nil {
 			return Saved{}, err
 		}
 	}

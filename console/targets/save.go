@@ -73,8 +73,9 @@ func (c *Channels) Save(ctx context.Context, user, channel string, fields map[st
 
 // Renew makes a new value of a field, such as the secret that signs webhooks,
 // and gives what the owner of the far end has to know of it. Where the channel
-// says so, the previous one goes on working for a while.
-func (c *Channels) Renew(ctx context.Context, user, channel, field string) (shown string, err error) {
+// says so, the previous one goes on working for a while. seen is as for Save: who
+// asks twice would otherwise end what the far end still verifies with.
+func (c *Channels) Renew(ctx context.Context, user, channel, field string, seen prefs.Revision) (shown string, err error) {
 	offered, err := c.Find(channel)
 	if err != nil {
 		return "", err
@@ -83,8 +84,19 @@ func (c *Channels) Renew(ctx context.Context, user, channel, field string) (show
 	if nth < 0 {
 		return "", fmt.Errorf("%w: %.64q of channel %s", ErrNoField, field, channel)
 	}
-	err = c.Store.EditTarget(ctx, user, main(channel), func(before json.RawMessage) (renewed json.RawMessage, err error) {
-		renewed, shown, err = offered.Spec.Fields[nth].Renew(before, time.Now())
+	err = c.Store.ChangeTarget(ctx, user, main(channel), func(before prefs.Target) (renewed json.RawMessage, err error) {
+		switch {
+		case before.Revision == prefs.NoRevision:
+			err = prefs.ErrNoTarget
+		case seen != "" && before.Revision != seen:
+			err = prefs.ErrChanged
+		default:
+			err = before.Err
+		}
+		if err != nil {
+			return nil, fmt.Errorf("renew %s of channel %s of user %s: %w", field, channel, user, err)
+		}
+		renewed, shown, err = offered.Spec.Fields[nth].Renew(before.Settings, time.Now())
 		return renewed, err
 	})
 	return shown, err

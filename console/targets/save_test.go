@@ -43,7 +43,7 @@ func TestSecretIsRenewedWhileThePreviousGoesOn(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
 	before := f.save(t, "webhook", map[string]any{"url": f.hook.URL() + "/a"}).Shown["secret"]
-	after, err := f.Renew(t.Context(), "ada", "webhook", "secret")
+	after, err := f.Renew(t.Context(), "ada", "webhook", "secret", "")
 	require.NoError(t, err)
 	require.NotEqual(t, before, after)
 	for _, accepted := range []string{before, after} {
@@ -52,17 +52,27 @@ func TestSecretIsRenewedWhileThePreviousGoesOn(t *testing.T) {
 		require.NoError(t, err)
 		require.True(t, report.Delivered, "%+v", report)
 	}
-	public, err := f.Renew(t.Context(), "ada", "webhook", "signing_key")
+	public, err := f.Renew(t.Context(), "ada", "webhook", "signing_key", "")
 	require.NoError(t, err)
 	require.True(t, strings.HasPrefix(public, "whpk_"), "the private half is nobody's business")
 
+	stale := f.get(t, "webhook").Targets[0].Revision
+	third, err := f.Renew(t.Context(), "ada", "webhook", "secret", stale)
+	require.NoError(t, err)
+	_, err = f.Renew(t.Context(), "ada", "webhook", "secret", stale)
+	require.ErrorIs(t, err, prefs.ErrChanged, "a second click does not end what the far end verifies with")
+	for _, accepted := range []string{after, third} {
+		f.hook.Verify("/a", accepted)
+		require.True(t, f.try(t, "webhook").Delivered)
+	}
+
 	for field, want := range map[string]error{"url": targets.ErrNoField, "x": targets.ErrNoField} {
-		_, err := f.Renew(t.Context(), "ada", "webhook", field)
+		_, err := f.Renew(t.Context(), "ada", "webhook", field, "")
 		require.ErrorIs(t, err, want, field)
 	}
-	_, err = f.Renew(t.Context(), "bob", "webhook", "secret")
+	_, err = f.Renew(t.Context(), "bob", "webhook", "secret", "")
 	require.ErrorIs(t, err, prefs.ErrNoTarget)
-	_, err = f.Renew(t.Context(), "ada", "pigeon", "secret")
+	_, err = f.Renew(t.Context(), "ada", "pigeon", "secret", "")
 	require.ErrorIs(t, err, targets.ErrNoChannel)
 }
 

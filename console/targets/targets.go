@@ -103,8 +103,9 @@ func (c *Channels) Names() []string {
 	return names
 }
 
-// take counts what a user may do only so often.
-func (c *Channels) take(ctx context.Context, what, quota string, most int, per time.Duration) error {
+// Allow counts what a user may do only so often, most times in per, and gives
+// TooOften for what is beyond.
+func (c *Channels) Allow(ctx context.Context, what, quota string, most int, per time.Duration) error {
 	wait, err := c.Store.Take(ctx, quota, most, per)
 	if err != nil || wait == 0 {
 		return err

@@ -47,7 +47,7 @@ func (c *Channels) Test(ctx context.Context, user, channel, id, typeName string)
 	if err != nil {
 		return Report{}, err
 	}
-	if err := c.take(ctx, "too many tests", "test/"+user, mostTests, time.Minute); err != nil {
+	if err := c.Allow(ctx, "too many tests", "test/"+user, mostTests, time.Minute); err != nil {
 		return Report{}, err
 	}
 	d := schema.Delivery{Event: event, User: user, Channel: channel, Target: id, Planned: event.Time}
