@@ -22,6 +22,7 @@ var mayImport = map[string][]string{
 	"prefs":                {"schema", "breaker"},
 	"pace":                 {"schema"},
 	"ledger":               {"schema"},
+	"audit":                {"schema"},
 	"channels":             {"schema"},
 	"channels/*":           {"schema", "channels", "channels/httpfail", "channels/outbound", "channels/unsubscribe"},
 	"channels/unsubscribe": {"schema", "linkkey"},
@@ -30,8 +31,12 @@ var mayImport = map[string][]string{
 	"channels/channeltest": {"schema", "channels"},
 	"console/links":        {"linkkey"},
 	"console/targets":      {"schema", "prefs", "channels"},
-	"console/api":          {"schema", "prefs", "channels", "queue", "ledger", "replay", "console/links", "console/targets"},
-	"console/pages":        {"schema", "prefs", "channels", "queue", "ledger", "console/links", "console/targets"},
+	"console/api":          {"schema", "prefs", "channels", "queue", "ledger", "audit", "replay", "console/keys", "console/links", "console/targets"},
+	"console/ops":          {"schema", "prefs", "channels", "queue", "ledger", "audit", "replay", "breaker", "fleet", "console/keys", "console/links", "console/site"},
+	"console/keys":         {},
+	"console/site":         {},
+	"console/browsertest":  {},
+	"console/pages":        {"schema", "prefs", "channels", "queue", "ledger", "console/links", "console/site", "console/targets"},
 	"worker":               {"schema", "queue", "prefs", "pace", "breaker", "channels"},
 	"metrics":              {"schema", "queue", "breaker", "worker"},
 	"replay":               {"schema", "queue"},
@@ -42,7 +47,7 @@ var mayImport = map[string][]string{
 	"servertest":           {},
 	"bench":                {"schema", "queue", "prefs", "bench/sink"},
 	"bench/sink":           {"farend"},
-	"cmd/tocsin":           {"schema", "queue", "prefs", "pace", "breaker", "ledger", "replay", "fleet", "channels", "channels/*", "worker", "metrics", "console/*", "farend", "dev", "bench", "bench/sink"},
+	"cmd/tocsin":           {"schema", "queue", "prefs", "pace", "breaker", "ledger", "audit", "replay", "fleet", "channels", "channels/*", "worker", "metrics", "console/*", "farend", "dev", "bench", "bench/sink"},
 }
 
 func TestImportsFollowTheData(t *testing.T) {

@@ -17,6 +17,7 @@ import (
 	"tocsin/channels/unsubscribe"
 	"tocsin/console/api"
 	"tocsin/console/links"
+	"tocsin/console/ops"
 	"tocsin/console/pages"
 	"tocsin/console/targets"
 	"tocsin/prefs"
@@ -71,12 +72,17 @@ func (c *webCmd) front(log *zap.Logger) (_ *front, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("TOCSIN_FRAME_ANCESTORS: %w", err)
 	}
+	operations, err := c.operations(f, log)
+	if err != nil {
+		return nil, err
+	}
 	stop, err := unsubscribeHandler(f.store, c.mails().LinkKey)
 	if err != nil {
 		return nil, err
 	}
 	f.mux.Handle(unsubscribe.Path, stop)
 	views.Register(f.mux)
+	operations.Register(f.mux)
 	return f, calls.Register(f.mux)
 }
 
@@ -118,6 +124,15 @@ func (c *webCmd) calls(f *front, log *zap.Logger) (*api.API, error) {
 		Dead: f.queue, Replays: f.replays,
 		PublicURL: f.links.Base(), Version: version(), Log: log,
 	}), nil
+}
+
+// operations is the ops console.
+func (c *webCmd) operations(f *front, log *zap.Logger) (*ops.Console, error) {
+	keys, err := ops.ParseKeys(c.OpsKeys)
+	if err != nil {
+		return nil, misuse{fmt.Errorf("TOCSIN_OPS_KEYS: %w", err)}
+	}
+	return ops.New(ops.Options{Queue: f.queue, Replays: f.replays, Links: f.links, Specs: c.specs, Keys: keys, Log: log})
 }
 
 // linking is what links are made of.
