@@ -14,6 +14,7 @@ import (
 	"go.uber.org/zap"
 
 	"tocsin/channels"
+	"tocsin/faultpoint"
 	"tocsin/prefs"
 	"tocsin/queue"
 	"tocsin/schema"
@@ -184,6 +185,9 @@ func (r *Router) Plans(ctx context.Context, event schema.Event, sequence uint64,
 			if !yield(plans, nil) {
 				return
 			}
+		}
+		if faultpoint.On {
+			faultpoint.Reached("fan-out: chunk stored")
 		}
 	}
 }
