@@ -199,6 +199,7 @@ func (l lane) attend(work context.Context, msg jetstream.Msg) (outcome Outcome) 
 func (l lane) ensureConsumer(ctx context.Context) (jetstream.Consumer, error) {
 	ctx, cancel := context.WithTimeout(ctx, publishTimeout)
 	defer cancel()
+	l.queue.beginPaused(ctx, &l.consumer) // of this call's copy of the lane
 	consumer, err := l.queue.js.CreateOrUpdateConsumer(ctx, l.stream, l.consumer)
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
 		if err := l.queue.Setup(ctx, 0); err != nil {
@@ -206,11 +207,7 @@ func (l lane) ensureConsumer(ctx context.Context) (jetstream.Consumer, error) {
 		}
 		consumer, err = l.queue.js.CreateOrUpdateConsumer(ctx, l.stream, l.consumer)
 	}
-	if err != nil {
-		return nil, fmt.Errorf("create consumer %s on %s: %w", l.consumer.Durable, l.stream, err)
-	}
-	l.queue.keepPaused(ctx, l.stream, consumer.CachedInfo())
-	return consumer, nil
+	return consumer, wrap(err, "create consumer %s on %s", l.consumer.Durable, l.stream)
 }
 
 // settle does what an outcome says, and is the only place that acknowledges. It
