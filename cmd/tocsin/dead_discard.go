@@ -52,6 +52,15 @@ func (c *deadDiscardCmd) Run(ctx context.Context, std stdio) error {
 	if !c.Choice.Yes && !confirmed(ctx, std, fmt.Sprintf("Discard %s?", plural(len(chosen), "dead letter"))) {
 		return errors.New("nothing was discarded")
 	}
+	err = audited(ctx, q, "dead.discard", "dead letters", filter.String(), func() error { return discardAll(ctx, q, chosen) })
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(std.out, "discarded %s\n", plural(len(chosen), "dead letter"))
+	return nil
+}
+
+func discardAll(ctx context.Context, q *queue.Queue, chosen []uint64) error {
 	done := 0
 	for some := range slices.Chunk(chosen, discardedAtOnce) {
 		if err := q.DiscardAll(ctx, some); err != nil {
@@ -59,7 +68,6 @@ func (c *deadDiscardCmd) Run(ctx context.Context, std stdio) error {
 		}
 		done += len(some)
 	}
-	fmt.Fprintf(std.out, "discarded %s\n", plural(len(chosen), "dead letter"))
 	return nil
 }
 

@@ -67,7 +67,7 @@ type planned struct {
 }
 
 // confirmReplay shows a plan, asks, and runs it.
-func confirmReplay(ctx context.Context, replays *replay.Replays, job replay.Job, std stdio, output outputFlags, p planned) error {
+func confirmReplay(ctx context.Context, replays replay.Audited, job replay.Job, std stdio, output outputFlags, p planned) error {
 	switch {
 	case p.show && output.json():
 		return writeJSON(std.out, job)
@@ -91,25 +91,25 @@ type replaysFlags struct {
 	Unchecked bool       `help:"Do not ask the preferences which deliveries are still wanted. One that is not is suppressed when it is attempted."`
 }
 
-func (f replaysFlags) open(ctx context.Context) (replays *replay.Replays, closing func(), err error) {
+func (f replaysFlags) open(ctx context.Context) (replays replay.Audited, closing func(), err error) {
 	q, err := f.NATS.ready(ctx, zap.NewNop())
 	if err != nil {
-		return nil, nil, err
+		return replays, nil, err
 	}
-	replays = &replay.Replays{Letters: q}
+	replays = replay.Audited{Replays: &replay.Replays{Letters: q}, Trail: trail(q), By: byCommand()}
 	if f.Unchecked {
 		return replays, q.Close, nil
 	}
 	client, err := f.Redis.client()
 	if err != nil {
 		q.Close()
-		return nil, nil, err
+		return replays, nil, err
 	}
 	store := prefs.NewStore(client, prefs.Keyring{}) // asks, and opens no credentials
 	replays.Wishes = store
 	if replays.Routes, err = newRouter(store, q, nil, zap.NewNop()); err != nil {
 		q.Close()
-		return nil, nil, err
+		return replays, nil, err
 	}
 	return replays, func() {
 		_ = client.Close()
@@ -118,7 +118,7 @@ func (f replaysFlags) open(ctx context.Context) (replays *replay.Replays, closin
 }
 
 // runReplay runs a job in this process. Told to stop, it pauses the job.
-func runReplay(ctx context.Context, replays *replay.Replays, id string, std stdio, output outputFlags) error {
+func runReplay(ctx context.Context, replays replay.Audited, id string, std stdio, output outputFlags) error {
 	job, err := replays.Run(ctx, id, showProgress(std.err))
 	if err != nil && ctx.Err() != nil {
 		if paused, err := replays.Pause(context.WithoutCancel(ctx), id); err == nil {

@@ -40,7 +40,7 @@ func (c *ledgerAuditCmd) Run(ctx context.Context, std stdio) error {
 		return err
 	}
 	defer q.Close()
-	a, err := audit(ctx, q, query)
+	a, err := auditLedger(ctx, q, query)
 	if err == nil && c.Mend {
 		err = mend(ctx, q, a, std)
 	}
@@ -67,9 +67,9 @@ const looks = 3
 // before it: the clocks of two machines differ.
 const overlap = time.Minute
 
-// audit follows each delivery that was planned within the time to where it is
+// auditLedger follows each delivery that was planned within the time to where it is
 // now.
-func audit(ctx context.Context, q *queue.Queue, query queue.LedgerQuery) (*ledger.Audit, error) {
+func auditLedger(ctx context.Context, q *queue.Queue, query queue.LedgerQuery) (*ledger.Audit, error) {
 	a := ledger.NewAudit()
 	planned := query.Until
 	if planned.IsZero() {

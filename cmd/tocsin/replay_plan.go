@@ -3,14 +3,11 @@ package main
 import (
 	"fmt"
 	"io"
-	"maps"
-	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
 
 	"tocsin/replay"
-	"tocsin/schema"
 )
 
 // writePlan shows people what a replay has found, and would do.
@@ -52,7 +49,7 @@ func writePlan(out io.Writer, job replay.Job) error {
 		if job.Events != nil {
 			of = ""
 		}
-		fmt.Fprintf(out, "%d %swill be skipped: %s\n", skipped, of, writtenSkips(p.Skips))
+		fmt.Fprintf(out, "%d %swill be skipped: %s\n", skipped, of, printable(p.Skips.String()))
 	}
 	return nil
 }
@@ -75,28 +72,6 @@ func writeExamples(out io.Writer, job replay.Job) error {
 			clip(s.Account, widestID), clip(s.User, widestID), clip(s.Host, widestReason), clip(s.Reason, widestReason))
 	}
 	return table.Flush()
-}
-
-// skipTexts are the words for what is no rule.
-var skipTexts = map[string]string{
-	replay.SkipDelivered: "delivered already",
-	replay.SkipWaiting:   "waiting for an attempt",
-	replay.SkipInvalid:   "not valid: see its dead letter",
-}
-
-// writtenSkips says why how many are skipped, the most first.
-func writtenSkips(skips replay.Skips) string {
-	whys := slices.Sorted(maps.Keys(skips))
-	slices.SortStableFunc(whys, func(a, b string) int { return skips[b] - skips[a] })
-	texts := make([]string, len(whys))
-	for i, why := range whys {
-		text, known := skipTexts[why]
-		if !known {
-			text = schema.Rule(why).String()
-		}
-		texts[i] = fmt.Sprintf("%d %s", skips[why], printable(text))
-	}
-	return strings.Join(texts, ", ")
 }
 
 // showProgress rewrites one line of a terminal, and is silent elsewhere.
@@ -135,7 +110,7 @@ func progressOf(job replay.Job) string {
 		text = "sent " + deliveries(job.Replayed)
 	}
 	if job.Skipped > 0 {
-		text += fmt.Sprintf("; skipped %d: %s", job.Skipped, writtenSkips(job.Skips))
+		text += fmt.Sprintf("; skipped %d: %s", job.Skipped, printable(job.Skips.String()))
 	}
 	if job.Gone > 0 {
 		text += fmt.Sprintf("; %d were gone, or replayed just before a process died", job.Gone)

@@ -66,7 +66,7 @@ type replayChoice struct {
 
 // with opens the replays, does something with the one that is named, and writes
 // what has become of it.
-func (c replayChoice) with(ctx context.Context, std stdio, do func(*replay.Replays) (replay.Job, error)) error {
+func (c replayChoice) with(ctx context.Context, std stdio, do func(replay.Audited) (replay.Job, error)) error {
 	replays, closing, err := c.Replays.open(ctx)
 	if err != nil {
 		return err
@@ -88,7 +88,7 @@ type replaysShowCmd struct {
 }
 
 func (c *replaysShowCmd) Run(ctx context.Context, std stdio) error {
-	return c.with(ctx, std, func(r *replay.Replays) (replay.Job, error) {
+	return c.with(ctx, std, func(r replay.Audited) (replay.Job, error) {
 		job, err := r.Get(ctx, c.ID)
 		if err == nil && !c.Output.json() {
 			err = writePlan(std.out, job)
@@ -103,7 +103,7 @@ type replaysPauseCmd struct {
 }
 
 func (c *replaysPauseCmd) Run(ctx context.Context, std stdio) error {
-	return c.with(ctx, std, func(r *replay.Replays) (replay.Job, error) { return r.Pause(ctx, c.ID) })
+	return c.with(ctx, std, func(r replay.Audited) (replay.Job, error) { return r.Pause(ctx, c.ID) })
 }
 
 type replaysCancelCmd struct {
@@ -111,7 +111,7 @@ type replaysCancelCmd struct {
 }
 
 func (c *replaysCancelCmd) Run(ctx context.Context, std stdio) error {
-	return c.with(ctx, std, func(r *replay.Replays) (replay.Job, error) { return r.Cancel(ctx, c.ID) })
+	return c.with(ctx, std, func(r replay.Audited) (replay.Job, error) { return r.Cancel(ctx, c.ID) })
 }
 
 type replaysRunCmd struct {

@@ -37,6 +37,10 @@ func TestReplayIsPlannedRunAndEnded(t *testing.T) {
 	code, _, stderr = tocsin(t, "", "replays", "run", id, "--unchecked", "--nats-url", nats)
 	require.Equal(t, exitFailed, code)
 	require.Contains(t, stderr, "the replay has ended: it is done")
+	acts := must(t, "", "audit", "--nats-url", nats)
+	require.Regexp(t, `(?s)replay.run +replay `+id+` +failed.*replay.run +replay `+id+` +done.*replay.run +replay `+id+` +begun.*`+
+		`replay.pause +replay `+id+` +failed.*replay.plan +dead letters +done +reason 404`, acts)
+	require.Contains(t, acts, whoever())
 	list := must(t, "", "dead", "ls", "--nats-url", nats)
 	require.Contains(t, list, "503")
 	require.NotContains(t, list, "404")

@@ -18,6 +18,7 @@ import (
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 
+	"tocsin/audit"
 	"tocsin/channels"
 	"tocsin/channels/email"
 	"tocsin/channels/hipchat"
@@ -83,6 +84,7 @@ func newFixture(t *testing.T, change ...func(*api.Options)) *fixture {
 		Channels: &targets.Channels{Store: store, Links: f.links, Offered: f.offered()},
 	}
 	f.queue = f.streams()
+	f.options.Trail = audit.Trail{Stream: f.queue, Log: zap.NewNop()}
 	f.options.Dead, f.options.Replays = f.queue, &replay.Replays{Letters: f.queue, Wishes: store, Routes: f.router(store)}
 	for _, c := range change {
 		c(&f.options)

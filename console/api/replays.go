@@ -90,18 +90,18 @@ func (a *API) registerReplays() {
 	}, func(ctx context.Context, in *deed) (*replayAnswer, error) {
 		switch in.Body.Action {
 		case "start":
-			return replayed(a.Replays.Start(ctx, in.ID))
+			return replayed(a.replays(ctx).Start(ctx, in.ID))
 		case "pause":
-			return replayed(a.Replays.Pause(ctx, in.ID))
+			return replayed(a.replays(ctx).Pause(ctx, in.ID))
 		default:
-			return replayed(a.Replays.Cancel(ctx, in.ID))
+			return replayed(a.replays(ctx).Cancel(ctx, in.ID))
 		}
 	})
 
 	register(a, operation{
 		id: "delete-replay", method: http.MethodDelete, path: "/v1/replays/{id}", tag: topic, summary: "Cancel a replay and forget it",
 	}, func(ctx context.Context, in *ReplayPath) (*none, error) {
-		return nil, a.Replays.Remove(ctx, in.ID)
+		return nil, a.replays(ctx).Remove(ctx, in.ID)
 	})
 }
 
@@ -126,7 +126,7 @@ func (a *API) planReplay(ctx context.Context, wanted replayWanted) (*replayAnswe
 		if err := wanted.Filter.Check(); err != nil {
 			return nil, invalid(fault("body.filter", err.Error()))
 		}
-		return replayed(a.Replays.Plan(ctx, *wanted.Filter, *wanted.Rate))
+		return replayed(a.replays(ctx).Plan(ctx, *wanted.Filter, *wanted.Rate))
 	}
 	e, offered := wanted.Events, a.Channels.Names()
 	if err := e.Filter.Check(); err != nil {
@@ -140,7 +140,7 @@ func (a *API) planReplay(ctx context.Context, wanted replayWanted) (*replayAnswe
 	if len(e.Channels) > 0 {
 		offered = e.Channels
 	}
-	return replayed(a.Replays.PlanEvents(ctx, replay.Events{Filter: e.Filter, User: e.User, Channels: offered, Resend: e.Resend}, *wanted.Rate))
+	return replayed(a.replays(ctx).PlanEvents(ctx, replay.Events{Filter: e.Filter, User: e.User, Channels: offered, Resend: e.Resend}, *wanted.Rate))
 }
 
 func replayed(j replay.Job, err error) (*replayAnswer, error) {
