@@ -6,7 +6,6 @@ import "time"
 const (
 	RoleWorker = "worker"
 	RoleWeb    = "web"
-	RoleDev    = "dev"
 )
 
 // State is what a process says of itself.

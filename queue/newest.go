@@ -60,7 +60,7 @@ func newest[T any](ctx context.Context, q *Queue, p place, before uint64,
 // stretch reads what lies behind p.after and up to end, and counts what it met.
 func stretch[T any](ctx context.Context, q *Queue, p place, end uint64, read func(*jetstream.RawStreamMsg) (T, bool)) (met int, found []T, err error) {
 	for p.after < end {
-		after, more, err := q.page(ctx, p, end, func(msg *jetstream.RawStreamMsg) bool {
+		after, more, err := q.page(ctx, p, pageMessages, end, func(msg *jetstream.RawStreamMsg) bool {
 			met++
 			if value, ok := read(msg); ok {
 				found = append(found, value)

@@ -12,6 +12,8 @@ import (
 	"github.com/redis/go-redis/v9"
 	"go.uber.org/zap"
 
+	"tocsin/audit"
+	"tocsin/breaker"
 	"tocsin/channels"
 	"tocsin/channels/email"
 	"tocsin/channels/unsubscribe"
@@ -103,7 +105,11 @@ func (c *webCmd) openParts(f *front, log *zap.Logger) (err error) {
 		return err
 	}
 	f.closers = append(f.closers, f.queue.Close)
-	f.replays = &replay.Replays{Letters: f.queue, Wishes: f.store}
+	router, err := newRouter(f.store, f.queue, nil, log) // it plans what is routed again, by the channels of each job
+	if err != nil {
+		return err
+	}
+	f.replays = &replay.Replays{Letters: f.queue, Wishes: f.store, Routes: router}
 	f.channels = &targets.Channels{Store: f.store, Offered: offered, Links: f.links, Records: recordsOf(f.store, f.queue)}
 	return nil
 }
@@ -121,7 +127,7 @@ func (c *webCmd) calls(f *front, log *zap.Logger) (*api.API, error) {
 	}
 	return api.New(api.Options{
 		Store: f.store, Channels: f.channels, Ledger: f.queue, Links: f.links, Keys: keys, Rate: c.APIRate,
-		Dead: f.queue, Replays: f.replays,
+		Dead: f.queue, Replays: f.replays, Trail: audit.Trail{Stream: f.queue, Log: log},
 		PublicURL: f.links.Base(), Version: version(), Log: log,
 	}), nil
 }
@@ -132,7 +138,10 @@ func (c *webCmd) operations(f *front, log *zap.Logger) (*ops.Console, error) {
 	if err != nil {
 		return nil, misuse{fmt.Errorf("TOCSIN_OPS_KEYS: %w", err)}
 	}
-	return ops.New(ops.Options{Queue: f.queue, Replays: f.replays, Links: f.links, Specs: c.specs, Keys: keys, Log: log})
+	return ops.New(ops.Options{
+		Queue: f.queue, Replays: f.replays, Links: f.links, Specs: c.specs, Reports: f.queue,
+		Broken: breaker.NewIndex(f.redis), Hosts: breaker.NewHosts(f.redis), Owners: f.store, Keys: keys, Log: log,
+	})
 }
 
 // linking is what links are made of.

@@ -47,7 +47,7 @@ func (a *API) guard(calls *http.ServeMux) http.Handler {
 			unknown(w, r, calls)
 			return
 		}
-		calls.ServeHTTP(w, r)
+		calls.ServeHTTP(w, calledBy(r, a.Keys.ring.Mark(key)))
 	})
 }
 

@@ -14,10 +14,12 @@ import (
 	"time"
 
 	"github.com/chromedp/chromedp"
+	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest"
 
+	"tocsin/breaker"
 	"tocsin/channels"
 	"tocsin/channels/email"
 	"tocsin/channels/webhook"
@@ -25,6 +27,7 @@ import (
 	"tocsin/console/links"
 	"tocsin/console/ops"
 	"tocsin/console/site"
+	"tocsin/prefs"
 	"tocsin/queue"
 	"tocsin/replay"
 	"tocsin/schema"
@@ -54,6 +57,8 @@ type installation struct {
 	queue   *queue.Queue
 	replays *replay.Replays
 	mux     *http.ServeMux
+	redis   redis.UniversalClient
+	reports *shelf
 }
 
 func install(t testing.TB, keys string) *installation {
@@ -76,8 +81,13 @@ func install(t testing.TB, keys string) *installation {
 	require.NoError(t, err)
 	parsed, err := ops.ParseKeys(keys)
 	require.NoError(t, err)
+	i.redis, err = prefs.Open(servertest.Redis(t))
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = i.redis.Close() })
+	i.reports = &shelf{}
 	console, err := ops.New(ops.Options{
-		Queue: i.queue, Replays: i.replays, Links: made, Keys: parsed, Log: zaptest.NewLogger(t),
+		Queue: i.queue, Replays: i.replays, Links: made, Keys: parsed, Log: zaptest.NewLogger(t), Reports: i.reports,
+		Broken: breaker.NewIndex(i.redis), Hosts: breaker.NewHosts(i.redis), Owners: prefs.NewStore(i.redis, prefs.Keyring{}),
 		Specs: []channels.Spec{email.Spec(), webhook.Spec()},
 	})
 	require.NoError(t, err)

@@ -18,6 +18,7 @@ import (
 	"tocsin/channels"
 	"tocsin/console/links"
 	"tocsin/console/site"
+	"tocsin/fleet"
 	"tocsin/queue"
 	"tocsin/replay"
 )
@@ -31,6 +32,10 @@ type Options struct {
 	Replays *replay.Replays
 	Links   *links.Links
 	Specs   []channels.Spec // all channels that there are
+	Reports fleet.Reports   // of the fleet's processes
+	Broken  broken
+	Hosts   hosts
+	Owners  owners
 	Keys    Keys
 	Log     *zap.Logger
 }
@@ -65,6 +70,9 @@ func (c *Console) Register(mux *http.ServeMux) {
 	handle("POST "+Path+"/sign-in", c.signIn)
 	act("/sign-out", c.signOut)
 
+	look("/fleet", c.showFleet)
+	act("/channels/{channel}", c.actOnChannel)
+	look("/endpoints", c.showEndpoints)
 	look("/dead", c.showLetters)
 	act("/dead", c.actOnLetters)
 	look("/dead/counts", c.showCounts)
@@ -80,7 +88,7 @@ func (c *Console) Register(mux *http.ServeMux) {
 func (c *Console) home() string { return c.site.Prefix + Path }
 
 func (c *Console) overview(w http.ResponseWriter, r *http.Request) {
-	http.Redirect(w, r, c.home()+"/dead", http.StatusSeeOther)
+	http.Redirect(w, r, c.home()+"/fleet", http.StatusSeeOther)
 }
 
 // guard is around every handler.

@@ -1,6 +1,7 @@
 package ops
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/http"
@@ -26,12 +27,31 @@ type replayLine struct {
 	Class string // of its state: "good", "bad", "warn" or "soft"
 }
 
+// What is what the plan counts.
+func (l replayLine) What() string {
+	if l.Events != nil {
+		return "deliveries"
+	}
+	if l.Plan.Letters == 1 {
+		return "letter"
+	}
+	return "letters"
+}
+
+// Sent is how many the plan will send, but for what is skipped.
+func (l replayLine) Sent() int {
+	if l.Events != nil {
+		return l.Plan.Deliveries
+	}
+	return l.Plan.Letters
+}
+
 // Percent is how much of the plan was looked at.
 func (l replayLine) Percent() int {
 	if l.State == replay.Done {
 		return 100
 	}
-	return min(100*l.Handled()/max(l.Plan.Letters, 1), 100)
+	return min(100*l.Handled()/max(l.Total(), 1), 100)
 }
 
 // Speed is the rate in words.
@@ -47,7 +67,7 @@ func (l replayLine) Left() string {
 	if l.State != replay.Running || l.Rate == 0 {
 		return ""
 	}
-	seconds := float64(l.Plan.Letters-l.Handled()) / l.Rate
+	seconds := float64(l.Total()-l.Handled()) / l.Rate
 	return "about " + time.Duration(seconds*float64(time.Second)).Round(time.Second).String() + " left"
 }
 
@@ -56,7 +76,7 @@ var stateClasses = map[replay.State]string{
 }
 
 func replayLineOf(j replay.Job) replayLine {
-	return replayLine{Job: j, Chose: j.Filter.String(), Class: stateClasses[j.State]}
+	return replayLine{Job: j, Chose: j.Chosen(), Class: stateClasses[j.State]}
 }
 
 func (c *Console) showReplays(w http.ResponseWriter, r *http.Request, v visit) {
@@ -96,10 +116,10 @@ func (c *Console) answerReplay(w http.ResponseWriter, r *http.Request, v visit, 
 		c.unavailable(w, r, err)
 		return
 	}
-	view := replayView{layout: c.layout(v, "Replay "+job.ID, "replays"), replayLine: replayLineOf(job), More: job.Plan.Letters - len(job.Plan.Examples)}
+	view := replayView{layout: c.layout(v, "Replay "+job.ID, "replays"), replayLine: replayLineOf(job), More: max(job.Plan.Letters, job.Plan.Deliveries) - len(job.Plan.Examples)}
 	view.Status = done
 	for _, g := range job.Plan.Groups {
-		view.Groups = append(view.Groups, groupView{Channel: g.Channel, Label: c.label(g.Channel), Host: g.Host, Answer: g.Answer, Letters: g.Letters})
+		view.Groups = append(view.Groups, groupView{Channel: g.Channel, Label: c.label(g.Channel), Host: g.Host, Answer: cmp.Or(g.Answer, g.Type), Letters: g.Letters})
 	}
 	c.show(w, code, "replay.html", view)
 }

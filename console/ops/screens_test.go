@@ -31,7 +31,10 @@ func (i *installation) pages() map[string]string {
 	v.post("/ops/replays/"+paused.ID, map[string][]string{"do": {"pause"}})
 	i.signedIn(viewKey).post("/ops/replays/"+paused.ID, map[string][]string{"do": {"start"}})
 	v.post("/ops/replays/"+planned.ID, map[string][]string{"do": {"pause"}})
+	i.hour()
+	i.breakHosts()
 	return map[string]string{
+		"fleet": "/ops/fleet", "endpoints": "/ops/endpoints",
 		"dead": "/ops/dead", "dead-filtered": "/ops/dead?user=eve&cause=exhausted", "dead-none": "/ops/dead?user=nobody", "letter": "/ops/dead/1",
 		"counts": "/ops/dead/counts", "replays": "/ops/replays", "replay-planned": "/ops/replays/" + planned.ID, "replay": "/ops/replays/" + paused.ID,
 		"audit": "/ops/audit", "stories": "/ops/stories", "story": "/ops/story?account=acme&user=ada&source=/test&event=e0", "no-letter": "/ops/dead/99999", "no-page": "/ops/nothing",
