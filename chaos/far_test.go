@@ -80,7 +80,7 @@ func (f *farEnds) answer(r farend.Received) farend.HookAnswer {
 	}
 	answer := farend.HookAnswer{Status: http.StatusOK, Delay: 20 * time.Millisecond}
 	switch {
-	case strings.HasPrefix(r.To, "/flaky/") && times == 1 && f.oneIn(3, r.Delivery):
+	case strings.HasPrefix(r.To, "/flaky/") && times == 1 && f.oneIn(8, r.Delivery):
 		answer.Status = http.StatusServiceUnavailable
 	case strings.HasPrefix(r.To, "/refusing/") && f.oneIn(3, r.Delivery):
 		answer.Status = http.StatusNotFound

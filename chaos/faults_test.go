@@ -36,7 +36,7 @@ func faults() []fault {
 		{name: "webhooks drip", does: badAnswers(drips)},
 		{name: "webhooks answer without end", does: badAnswers(endless)},
 		{name: "webhooks hang up after the body", does: badAnswers(drops), most: none},
-		{name: "APNs breaks TLS", does: brokenTLS, most: none},
+		{name: "APNs breaks TLS", does: brokenTLS},
 		{name: "APNs says GOAWAY, and one stream each", does: leavingAPNs},
 		{name: "the mail server says 421 and hangs up", does: leavingMail},
 		{name: "an outage of NATS and Redis", does: outage},

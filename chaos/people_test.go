@@ -73,7 +73,7 @@ func (s *site) settleLarge() {
 		group.Go(func() {
 			d := prefs.Directory{Users: map[string]prefs.DirectoryUser{}, Accounts: map[string][]string{}}
 			for _, m := range part {
-				d.Users[m.user] = s.person(m, 0)
+				d.Users[m.user] = s.person(m, accounts*len(offered)+len(d.Users))
 				d.Accounts[largeAccount] = append(d.Accounts[largeAccount], m.user)
 			}
 			failed <- d.Save(s.t.Context(), s.store)
@@ -112,7 +112,7 @@ func (s *site) person(m member, n int) prefs.DirectoryUser {
 		u.Devices = []json.RawMessage{json.RawMessage(fmt.Sprintf(`{"token":"%064x"}`, n+1))}
 	}
 	if m.endpoint != "" {
-		settings := fmt.Sprintf(`{"url":%q,"secret":%q}`, s.endpoint(m.endpoint, m.user), signingSecret)
+		settings := fmt.Sprintf(`{"url":%q,"secret":%q}`, s.endpoint(m, n), signingSecret)
 		u.Channels = map[string]json.RawMessage{"webhook": json.RawMessage(settings)}
 	}
 	return u

@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"net"
+	"strconv"
 	"sync"
 	"testing"
 	"time"
@@ -33,7 +34,7 @@ type mood struct {
 
 func newProxy(t testing.TB, to string) *proxy {
 	t.Helper()
-	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp4", ":0") // endpoints have hosts of their own
 	require.NoError(t, err)
 	p := &proxy{listener: listener, to: to, open: map[net.Conn]struct{}{}}
 	p.thawed = sync.NewCond(&p.mu)
@@ -46,7 +47,9 @@ func newProxy(t testing.TB, to string) *proxy {
 	return p
 }
 
-func (p *proxy) address() string { return p.listener.Addr().String() }
+func (p *proxy) address() string {
+	return net.JoinHostPort("127.0.0.1", strconv.Itoa(p.listener.Addr().(*net.TCPAddr).Port))
+}
 
 // become changes the network, also for connections that are open.
 func (p *proxy) become(m mood) {

@@ -3,7 +3,7 @@ package chaos
 import (
 	"fmt"
 	"math/rand/v2"
-	"net/url"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -126,6 +126,8 @@ func (s *site) anyWorker() *servertest.Process { return s.workers[s.chance.IntN(
 // offered are the channels of the installation.
 var offered = []string{"email", "ios", "webhook"}
 
-func (s *site) endpoint(kind, user string) string {
-	return (&url.URL{Scheme: "http", Host: s.nets["webhook"].address(), Path: "/" + kind + "/" + user}).String()
+// endpoint is the webhook of the n-th person. Each is on a host of its own.
+func (s *site) endpoint(m member, n int) string {
+	_, port, _ := net.SplitHostPort(s.nets["webhook"].address())
+	return fmt.Sprintf("http://127.1.%d.%d:%s/%s/%s", n/250, n%250+1, port, m.endpoint, m.user)
 }

@@ -4,7 +4,9 @@ package servertest
 
 import (
 	"net"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"testing"
 )
@@ -19,6 +21,7 @@ type RedisServer struct {
 	*Process
 	scheme  string // "redis" or "rediss"
 	address string
+	dir     string
 }
 
 // Redis starts a redis-server that keeps nothing on disk and returns its URL.
@@ -54,10 +57,11 @@ func startRedis(t testing.TB, starter, scheme string, options []string) *RedisSe
 	if err != nil {
 		t.Fatal("this test needs a real Redis: redis-server is not on the PATH; install the Debian package redis-server")
 	}
-	defaults := []string{"--bind", "127.0.0.1", "--dir", t.TempDir(), "--save", "", "--appendonly", "no"}
+	dir := t.TempDir()
+	defaults := []string{"--bind", "127.0.0.1", "--dir", dir, "--save", "", "--appendonly", "no"}
 	var said string
 	for range portTries {
-		s := &RedisServer{scheme: scheme, address: freeAddress(t)}
+		s := &RedisServer{scheme: scheme, address: freeAddress(t), dir: dir}
 		_, port, _ := net.SplitHostPort(s.address)
 		listen := []string{program, "--port", port}
 		if scheme == "rediss" {
@@ -78,6 +82,14 @@ func (s *RedisServer) URL() string { return s.scheme + "://" + s.address + "/0" 
 
 // Address is host and port of the server.
 func (s *RedisServer) Address() string { return s.address }
+
+// Forget removes what a stopped server keeps on disk.
+func (s *RedisServer) Forget() {
+	s.t.Helper()
+	if err := os.RemoveAll(filepath.Join(s.dir, "appendonlydir")); err != nil {
+		s.t.Fatal(err)
+	}
+}
 
 func freeAddress(t testing.TB) string {
 	t.Helper()
