@@ -5,7 +5,9 @@ GO      ?= go
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LINT    := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 
-.PHONY: run test bench chaos check build image clean
+PROMTOOL := github.com/prometheus/prometheus/cmd/promtool@v0.316.0
+
+.PHONY: run test bench chaos check rules build image clean
 
 # Compiled without optimisation: on a new machine it is ready in half the time.
 run:
@@ -32,11 +34,16 @@ bench: needs-redis-server build
 chaos: needs-redis-server
 	$(GO) test -count 1 -timeout 60m -v ./chaos -args -full $(CHAOS)
 
-check:
+check: rules
 	@test -z "$$(gofmt -l .)" || { echo "not gofmt-clean:"; gofmt -l .; exit 1; }
 	$(GO) vet ./...
 	$(GO) run $(LINT) run ./...
 	$(GO) mod tidy -diff
+
+# What Prometheus' own tool says of the alerts that are shipped, and their tests.
+rules:
+	$(GO) run $(PROMTOOL) check rules deploy/prometheus/alerts.yml
+	$(GO) run $(PROMTOOL) test rules deploy/prometheus/alerts_test.yml
 
 image:
 	docker build -t tocsin:$(VERSION) .

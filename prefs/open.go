@@ -19,6 +19,8 @@ type address struct {
 	tls   bool
 	hosts []string // host:port, at least one
 	rest  url.URL  // user, path and query
+
+	certificates *tls.Config // what TLS is to use of ours
 }
 
 // Open makes a client for TOCSIN_REDIS_URL. It does not connect: the first
@@ -35,10 +37,19 @@ type address struct {
 // The same with rediss for redis uses TLS. Other parameters are the options of
 // go-redis in snake case, for example pool_size=50 and read_timeout=2s. Errors
 // hold nothing of the URL but names of parameters and numbers.
-func Open(text string) (redis.UniversalClient, error) {
+func Open(text string) (redis.UniversalClient, error) { return OpenTLS(text, Certificates{}) }
+
+// OpenTLS is Open with certificates for the connections of a rediss URL.
+func OpenTLS(text string, c Certificates) (redis.UniversalClient, error) {
 	a, err := parseAddress(text)
 	if err != nil {
 		return nil, fmt.Errorf("read the Redis URL: %w", err)
+	}
+	if c != (Certificates{}) && !a.tls {
+		return nil, errors.New("certificates are given, and the URL asks for no TLS: it must begin with rediss")
+	}
+	if a.certificates, err = c.read(); err != nil {
+		return nil, err
 	}
 	var client redis.UniversalClient
 	switch {
@@ -126,6 +137,7 @@ func (a address) openSingle() (redis.UniversalClient, error) {
 	}
 	o.ContextTimeoutEnabled = true
 	o.MaintNotificationsConfig = quiet()
+	a.certify(o.TLSConfig)
 	return redis.NewClient(o), nil
 }
 
@@ -139,6 +151,7 @@ func (a address) openCluster() (redis.UniversalClient, error) {
 	}
 	o.ContextTimeoutEnabled = true
 	o.MaintNotificationsConfig = quiet()
+	a.certify(o.TLSConfig)
 	o.TLSConfig = namedByDial(o.TLSConfig)
 	return redis.NewClusterClient(o), nil
 }
@@ -156,6 +169,7 @@ func (a address) openSentinel() (redis.UniversalClient, error) {
 		return nil, err
 	}
 	o.ContextTimeoutEnabled = true
+	a.certify(o.TLSConfig)
 	o.TLSConfig = namedByDial(o.TLSConfig)
 	return redis.NewFailoverClient(o), nil
 }

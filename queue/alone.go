@@ -33,10 +33,10 @@ const events = "event"
 
 func aloneSubject(channel string) string { return "tocsin.retries.alone." + channel }
 
-func (p *Pool) addAlone(channel string, handle messageHandler) {
+func (p *Pool) addAlone(channel string, meter laneMeter, handle messageHandler) {
 	p.add(RetryStream, jetstream.ConsumerConfig{
 		Durable: channel + "-alone", FilterSubject: aloneSubject(channel), MaxAckPending: 1, AckWait: aloneWait(channel),
-	}, 1, handle)
+	}, 1, meter, handle)
 }
 
 // aloneWait is how long after a crash a suspect is tried again: later than all

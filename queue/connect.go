@@ -18,6 +18,9 @@ type Options struct {
 	URL   string // one server, or several by comma; tls:// asks for TLS
 	Creds string // credentials file; empty: none
 	CA    string // PEM file of the authority that signed the server's certificate; empty: the system's
+	Cert  string // PEM file of the certificate that this client shows; empty: none
+	Key   string // PEM file of the key of Cert
+	Inbox string // first token of the subjects on which answers come; empty: _INBOX
 	Name  string // how the server lists this connection
 
 	// Patient waits for a server that is not there yet, as daemons do. A
@@ -37,6 +40,9 @@ type Queue struct {
 // Connect opens the connection. It is kept, and found again after an outage of
 // any length, until Close.
 func Connect(o Options) (*Queue, error) {
+	if (o.Cert == "") != (o.Key == "") {
+		return nil, errors.New("connect to NATS: a client certificate needs both a certificate and its key")
+	}
 	options := []nats.Option{
 		nats.Name(o.Name),
 		nats.MaxReconnects(-1), // the library's default gives up after 60 attempts
@@ -53,6 +59,12 @@ func Connect(o Options) (*Queue, error) {
 	}
 	if o.CA != "" {
 		options = append(options, nats.RootCAs(o.CA))
+	}
+	if o.Cert != "" || o.Key != "" {
+		options = append(options, nats.ClientCert(o.Cert, o.Key))
+	}
+	if o.Inbox != "" {
+		options = append(options, nats.CustomInboxPrefix(o.Inbox))
 	}
 	conn, err := nats.Connect(o.URL, options...)
 	if _, malformed := errors.AsType[*url.Error](err); malformed {

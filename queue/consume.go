@@ -28,11 +28,12 @@ type (
 // one for those of accounts that have more than their share of them, and one for
 // events that are tried alone.
 func (p *Pool) Events(slots int, handle eventHandler) {
-	p.add(EventStream, jetstream.ConsumerConfig{Durable: routerConsumer, AckWait: routeWait}, slots, p.routing(handle))
+	meter := p.laneMeter(Routing)
+	p.add(EventStream, jetstream.ConsumerConfig{Durable: routerConsumer, AckWait: routeWait}, slots, meter, p.routing(handle))
 	p.add(DeliveryStream,
 		jetstream.ConsumerConfig{Durable: events + "-crowd", FilterSubject: crowdSubject(events), AckWait: routeWait},
-		max(slots/4, 1), p.routing(handle))
-	p.addAlone(events, p.routingAlone(handle))
+		max(slots/4, 1), meter, p.routing(handle))
+	p.addAlone(events, meter, p.routingAlone(handle))
 }
 
 const routerConsumer = "router"
@@ -47,32 +48,35 @@ const routeWait = ackWait * 3 / 2
 // of wait, so that retries, however many, stay off the way of first attempts,
 // and one for deliveries that are tried alone.
 func (p *Pool) Deliveries(channel string, slots int, handle deliveryHandler) {
+	meter := p.laneMeter(channel)
 	p.add(DeliveryStream,
 		jetstream.ConsumerConfig{Durable: channel, FilterSubject: schema.DeliverySubject(channel)},
-		slots, p.delivering(channel, ladder[0], handle))
+		slots, meter, p.delivering(channel, ladder[0], handle))
 	p.add(DeliveryStream,
 		jetstream.ConsumerConfig{Durable: channel + "-crowd", FilterSubject: crowdSubject(channel)},
-		slots, p.delivering(channel, ladder[0], handle))
+		slots, meter, p.delivering(channel, ladder[0], handle))
 	for _, r := range ladder {
 		p.add(RetryStream,
 			jetstream.ConsumerConfig{Durable: channel + "-" + r.name, FilterSubject: retrySubject(r, channel)},
-			max(slots/4, 4), p.delivering(channel, r, handle))
+			max(slots/4, 4), meter, p.delivering(channel, r, handle))
 	}
-	p.addAlone(channel, p.deliveringAlone(channel, handle))
+	p.addAlone(channel, meter, p.deliveringAlone(channel, handle))
 }
 
 // window is how many messages of a consumer the server tracks. It bounds its
 // memory; its value costs nothing, what is held in it does.
 const window = 4000
 
-func (p *Pool) add(stream string, consumer jetstream.ConsumerConfig, slots int, handle messageHandler) {
+func (p *Pool) add(stream string, consumer jetstream.ConsumerConfig, slots int, meter laneMeter, handle messageHandler) {
 	consumer.AckPolicy = jetstream.AckExplicitPolicy
 	consumer.AckWait = max(consumer.AckWait, ackWait)
 	consumer.MaxDeliver = -1 // beyond it a message would lie in the stream, invisible; we count ourselves
 	if consumer.MaxAckPending == 0 {
 		consumer.MaxAckPending = window
 	}
-	p.lanes = append(p.lanes, lane{queue: p.queue, stream: stream, consumer: consumer, slots: max(slots, 1), handle: handle})
+	slots = max(slots, 1)
+	meter.opened(slots)
+	p.lanes = append(p.lanes, lane{queue: p.queue, stream: stream, consumer: consumer, slots: slots, handle: handle, meter: meter})
 }
 
 func (p *Pool) routing(handle eventHandler) messageHandler {

@@ -34,10 +34,13 @@ type lane struct {
 	consumer jetstream.ConsumerConfig
 	slots    int
 	handle   func(ctx context.Context, msg jetstream.Msg) Outcome
+	meter    laneMeter
 }
 
 // Pool runs lanes together and stops them together.
 type Pool struct {
+	Meter Meter // nil: nobody counts. Set it before lanes are added
+
 	queue *Queue
 	lanes []lane
 	drain time.Duration
@@ -166,6 +169,8 @@ func (l lane) pull(stop context.Context, consumer jetstream.Consumer, slots *slo
 func (l lane) hold(stop, work context.Context, closed <-chan struct{}, msg jetstream.Msg) {
 	letGo := keepInHand(msg)
 	defer letGo()
+	l.meter.inHand(1)
+	defer l.meter.inHand(-1)
 	outcome := HandBack()
 	if stop.Err() == nil {
 		outcome = l.attend(work, msg)
@@ -173,7 +178,9 @@ func (l lane) hold(stop, work context.Context, closed <-chan struct{}, msg jetst
 	if outcome.verdict == handBack {
 		<-closed
 	}
-	l.queue.settle(work, msg, outcome)
+	if l.queue.settle(work, msg, outcome) && outcome.verdict == bury {
+		l.meter.buried(outcome.death.Cause)
+	}
 }
 
 // attend lets a panic hurt the message that caused it and none beside it: that
@@ -192,6 +199,7 @@ func (l lane) attend(work context.Context, msg jetstream.Msg) (outcome Outcome) 
 func (l lane) ensureConsumer(ctx context.Context) (jetstream.Consumer, error) {
 	ctx, cancel := context.WithTimeout(ctx, publishTimeout)
 	defer cancel()
+	l.queue.beginPaused(ctx, &l.consumer) // of this call's copy of the lane
 	consumer, err := l.queue.js.CreateOrUpdateConsumer(ctx, l.stream, l.consumer)
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
 		if err := l.queue.Setup(ctx, 0); err != nil {
@@ -205,8 +213,8 @@ func (l lane) ensureConsumer(ctx context.Context) (jetstream.Consumer, error) {
 // settle does what an outcome says, and is the only place that acknowledges. It
 // stores what comes next before it acknowledges what came before, and goes on
 // trying while NATS is away. If ctx ends first, the message is left for
-// another worker.
-func (q *Queue) settle(ctx context.Context, msg jetstream.Msg, o Outcome) {
+// another worker, and stored is false.
+func (q *Queue) settle(ctx context.Context, msg jetstream.Msg, o Outcome) (stored bool) {
 	if faultpoint.On {
 		faultpoint.Reached("before store: " + o.String())
 	}
@@ -217,7 +225,7 @@ func (q *Queue) settle(ctx context.Context, msg jetstream.Msg, o Outcome) {
 		})
 	if err != nil {
 		q.log.Warn("left a message for another worker", zap.Error(err))
-		return
+		return false
 	}
 	if faultpoint.On {
 		faultpoint.Reached("before ack: " + o.String())
@@ -234,6 +242,7 @@ func (q *Queue) settle(ctx context.Context, msg jetstream.Msg, o Outcome) {
 	if err != nil {
 		q.log.Warn("cannot acknowledge; it will be handed out again", zap.Error(err))
 	}
+	return true
 }
 
 // storeNext stores what an outcome leaves behind, if anything: what comes next,

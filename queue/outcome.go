@@ -102,6 +102,9 @@ const (
 	Poison    Cause = "poison"    // it was handed out again and again and never settled
 )
 
+// Causes lists all of them.
+func Causes() []Cause { return []Cause{Invalid, Permanent, Gone, Exhausted, Poison} }
+
 // Death is why something became a dead letter.
 type Death struct {
 	Cause  Cause

@@ -14,10 +14,17 @@ import (
 
 // PublishEvent stores an event as the platform would, in binary mode, and
 // returns its sequence in TOCSIN_EVENTS. The second of two events with the
-// same source and id is not stored within the duplicate window.
+// same source and id is not stored within the duplicate window. It asks nothing
+// else of NATS, so that a producer needs no other permission, unless there are
+// no streams yet.
 func (q *Queue) PublishEvent(ctx context.Context, e schema.Event) (sequence uint64, duplicate bool, err error) {
 	msg := &nats.Msg{Subject: schema.EventSubject(e.Type), Header: nats.Header(e.Header()), Data: e.Data}
 	ack, err := q.js.PublishMsg(ctx, msg, jetstream.WithMsgID(e.Source+" "+e.ID))
+	if nobodyKeeps(err) {
+		if err = q.Setup(ctx, 0); err == nil {
+			ack, err = q.js.PublishMsg(ctx, msg, jetstream.WithMsgID(e.Source+" "+e.ID))
+		}
+	}
 	if err != nil {
 		return 0, false, fmt.Errorf("publish event to %s: %w", msg.Subject, err)
 	}
@@ -111,8 +118,12 @@ func (q *Queue) storeAll(ctx context.Context, messages []keyed) error {
 // mend makes the streams anew if err says that nobody keeps a subject: somebody
 // deleted its stream. What could not be stored can be then.
 func (q *Queue) mend(ctx context.Context, err error) error {
-	if errors.Is(err, jetstream.ErrNoStreamResponse) || errors.Is(err, nats.ErrNoResponders) {
+	if nobodyKeeps(err) {
 		return errors.Join(err, q.Setup(ctx, 0))
 	}
 	return err
+}
+
+func nobodyKeeps(err error) bool {
+	return errors.Is(err, jetstream.ErrNoStreamResponse) || errors.Is(err, nats.ErrNoResponders)
 }

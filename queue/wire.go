@@ -15,21 +15,22 @@ import (
 // these headers beside it. The body is the event's data, byte for byte, on
 // every hop and in the dead letter.
 const (
-	headerDelivery = "Tocsin-Delivery" // its id, for people and tools; computed, never read back
-	headerUser     = "Tocsin-User"
-	headerChannel  = "Tocsin-Channel"
-	headerTarget   = "Tocsin-Target"
-	headerSince    = "Tocsin-Down-Since"
-	headerPlanned  = "Tocsin-Planned"
-	headerDue      = "Tocsin-Due"
-	headerAttempts = "Tocsin-Attempts"
-	headerLastAt   = "Tocsin-Last-At"
-	headerStatus   = "Tocsin-Last-Status"
-	headerReason   = "Tocsin-Last-Reason"
-	headerHost     = "Tocsin-Last-Host"
-	headerStrikes  = "Tocsin-Strikes"
-	headerHops     = "Tocsin-Hops"
-	headerReplays  = "Tocsin-Replays"
+	headerDelivery  = "Tocsin-Delivery" // its id, for people and tools; computed, never read back
+	headerUser      = "Tocsin-User"
+	headerChannel   = "Tocsin-Channel"
+	headerTarget    = "Tocsin-Target"
+	headerSince     = "Tocsin-Down-Since"
+	headerPublished = "Tocsin-Published"
+	headerPlanned   = "Tocsin-Planned"
+	headerDue       = "Tocsin-Due"
+	headerAttempts  = "Tocsin-Attempts"
+	headerLastAt    = "Tocsin-Last-At"
+	headerStatus    = "Tocsin-Last-Status"
+	headerReason    = "Tocsin-Last-Reason"
+	headerHost      = "Tocsin-Last-Host"
+	headerStrikes   = "Tocsin-Strikes"
+	headerHops      = "Tocsin-Hops"
+	headerReplays   = "Tocsin-Replays"
 
 	// Of dead letters alone.
 	headerCause      = "Tocsin-Dead-Cause"
@@ -64,6 +65,7 @@ func encode(subject string, d schema.Delivery) *nats.Msg {
 	set(headerChannel, d.Channel)
 	set(headerTarget, d.Target)
 	moment(headerSince, d.Since)
+	moment(headerPublished, d.Published)
 	moment(headerPlanned, d.Planned)
 	moment(headerDue, d.Due)
 	count(headerAttempts, d.Attempts)
@@ -88,14 +90,15 @@ func decode(header nats.Header, data []byte) (schema.Delivery, error) {
 	}
 	r := reader{header: header}
 	d := schema.Delivery{
-		Event:    event,
-		User:     r.text(headerUser),
-		Channel:  r.text(headerChannel),
-		Target:   r.text(headerTarget),
-		Since:    r.moment(headerSince),
-		Planned:  r.moment(headerPlanned),
-		Due:      r.moment(headerDue),
-		Attempts: r.count(headerAttempts),
+		Event:     event,
+		User:      r.text(headerUser),
+		Channel:   r.text(headerChannel),
+		Target:    r.text(headerTarget),
+		Since:     r.moment(headerSince),
+		Published: r.moment(headerPublished),
+		Planned:   r.moment(headerPlanned),
+		Due:       r.moment(headerDue),
+		Attempts:  r.count(headerAttempts),
 		Last: schema.Attempt{
 			At:     r.moment(headerLastAt),
 			Status: r.text(headerStatus),

@@ -16,14 +16,15 @@ type Delivery struct {
 	Channel string // "email", "ios", "hipchat", "webhook"
 	Target  string // id of the device, room or endpoint within the user's channel
 
-	Since    time.Time // when the outage began that the event ends; zero if it ends none, or nobody remembers
-	Planned  time.Time // when the event was routed; the retry window counts from here
-	Attempts int       // attempts made so far that reached, or tried to reach, the far end
-	Due      time.Time // not before this; zero for the first attempt
-	Last     Attempt   // the newest failed attempt, if Attempts > 0
-	Strikes  int       // times that this delivery was handed out again and again and never settled
-	Hops     int       // times that it was parked; makes the idempotency key of each parking unique
-	Replays  int       // times that it was replayed from a dead letter
+	Published time.Time // when JetStream stored its event; zero for what was replayed or stems from no event
+	Since     time.Time // when the outage began that the event ends; zero if it ends none, or nobody remembers
+	Planned   time.Time // when the event was routed; the retry window counts from here
+	Attempts  int       // attempts made so far that reached, or tried to reach, the far end
+	Due       time.Time // not before this; zero for the first attempt
+	Last      Attempt   // the newest failed attempt, if Attempts > 0
+	Strikes   int       // times that this delivery was handed out again and again and never settled
+	Hops      int       // times that it was parked; makes the idempotency key of each parking unique
+	Replays   int       // times that it was replayed from a dead letter
 
 	Crowd bool // its account has more than its share: it waits apart for its first attempt. Known where it is planned
 }

@@ -1,6 +1,10 @@
 package schema
 
-import "time"
+import (
+	"maps"
+	"slices"
+	"time"
+)
 
 // LedgerSubjects are all subjects of the ledger.
 const LedgerSubjects = "tocsin.ledger.>"
@@ -105,6 +109,9 @@ var ruleTexts = map[Rule]string{
 	RuleChosenOff:  "switched off by the user",
 	RuleDefaultOff: "off by default for this type",
 }
+
+// Rules lists all of them.
+func Rules() []Rule { return slices.Sorted(maps.Keys(ruleTexts)) }
 
 // String says the rule in words for people.
 func (r Rule) String() string { return ruleTexts[r] }

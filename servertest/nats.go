@@ -14,7 +14,7 @@ import (
 // NATSServer is an embedded nats-server with a file store of its own.
 type NATSServer struct {
 	t       testing.TB
-	options server.Options
+	options *server.Options
 	server  *server.Server
 }
 
@@ -22,17 +22,22 @@ type NATSServer struct {
 // it when the test ends. Each option changes the server's configuration.
 func NATS(t testing.TB, options ...func(*server.Options)) *NATSServer {
 	t.Helper()
-	n := &NATSServer{t: t, options: server.Options{
-		Host: "127.0.0.1", Port: server.RANDOM_PORT,
-		JetStream: true, StoreDir: t.TempDir(),
-		NoLog: true, NoSigs: true,
-	}}
+	n := &NATSServer{t: t, options: &server.Options{JetStream: true}}
 	for _, option := range options {
-		option(&n.options)
+		option(n.options)
 	}
-	n.Start()
-	t.Cleanup(n.Stop)
+	n.begin()
 	return n
+}
+
+// begin starts the server on a port and in a folder of its own.
+func (n *NATSServer) begin() {
+	n.t.Helper()
+	o := n.options
+	o.Host, o.Port, o.HTTPPort, o.StoreDir = "127.0.0.1", server.RANDOM_PORT, 0, n.t.TempDir()
+	o.NoLog, o.NoSigs = true, true
+	n.Start()
+	n.t.Cleanup(n.Stop)
 }
 
 // URL is where the server listens, also after a restart.
@@ -41,8 +46,8 @@ func (n *NATSServer) URL() string { return n.server.ClientURL() }
 // Start starts the server, the second time on the same port and store.
 func (n *NATSServer) Start() {
 	n.t.Helper()
-	options := n.options
-	instance, err := server.NewServer(&options)
+	options := n.options.Clone()
+	instance, err := server.NewServer(options)
 	require.NoError(n.t, err, "configure nats-server")
 	instance.Start()
 	require.True(n.t, instance.ReadyForConnections(20*time.Second), "nats-server does not come up")

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"testing"
 )
 
@@ -18,6 +19,7 @@ const portTries = 5
 // goes when it is stopped.
 type RedisServer struct {
 	*Process
+	scheme  string // "redis" or "rediss"
 	address string
 	dir     string
 }
@@ -33,17 +35,39 @@ func Redis(t testing.TB) string {
 // nothing on disk. "--appendonly", "yes" makes its data outlive Stop.
 func StartRedis(t testing.TB, options ...string) *RedisServer {
 	t.Helper()
-	program, err := exec.LookPath("redis-server")
+	return startRedis(t, "redis-server", "redis", options)
+}
+
+// StartRedisTLS is StartRedis for a server that speaks TLS alone, and by default
+// asks clients for a certificate of the authority, as a stock redis-server does.
+func StartRedisTLS(t testing.TB, a *Authority, options ...string) *RedisServer {
+	t.Helper()
+	return startRedis(t, "redis-server", "rediss", append(a.redisOptions(), options...))
+}
+
+func (a *Authority) redisOptions() []string {
+	cert, key := a.Issue("redis")
+	return []string{"--tls-ca-cert-file", a.CA, "--tls-cert-file", cert, "--tls-key-file", key}
+}
+
+// startRedis runs redis-server, or a program that starts it.
+func startRedis(t testing.TB, starter, scheme string, options []string) *RedisServer {
+	t.Helper()
+	program, err := exec.LookPath(starter)
 	if err != nil {
 		t.Fatal("this test needs a real Redis: redis-server is not on the PATH; install the Debian package redis-server")
 	}
 	dir := t.TempDir()
+	defaults := []string{"--bind", "127.0.0.1", "--dir", dir, "--save", "", "--appendonly", "no"}
 	var said string
 	for range portTries {
-		s := &RedisServer{address: freeAddress(t), dir: dir}
+		s := &RedisServer{scheme: scheme, address: freeAddress(t), dir: dir}
 		_, port, _ := net.SplitHostPort(s.address)
-		defaults := []string{program, "--port", port, "--bind", "127.0.0.1", "--dir", dir, "--save", "", "--appendonly", "no"}
-		s.Process = NewProcess(t, "Ready to accept connections", nil, append(defaults, options...)...)
+		listen := []string{program, "--port", port}
+		if scheme == "rediss" {
+			listen = []string{program, "--port", "0", "--tls-port", port}
+		}
+		s.Process = NewProcess(t, "Ready to accept connections", nil, slices.Concat(listen, defaults, options)...)
 		if said = s.launch(); said == "" {
 			return s
 		}
@@ -54,7 +78,7 @@ func StartRedis(t testing.TB, options ...string) *RedisServer {
 
 // URL is where the server listens, as go-redis takes it. It stays the same
 // over Stop and Start.
-func (s *RedisServer) URL() string { return "redis://" + s.address + "/0" }
+func (s *RedisServer) URL() string { return s.scheme + "://" + s.address + "/0" }
 
 // Address is host and port of the server.
 func (s *RedisServer) Address() string { return s.address }

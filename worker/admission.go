@@ -31,7 +31,7 @@ func (dl *Deliverer) admit(stop, ctx context.Context, log *zap.Logger, d schema.
 	case err != nil:
 		return otherwise(dl.undecided(stop, ctx, log, d, err))
 	case held.For > 0:
-		return otherwise(dl.hold(log, d, held))
+		return otherwise(dl.hold(log, d, held, classOfHeld(held)))
 	}
 	asked := false
 	defer func() {
@@ -51,9 +51,10 @@ func (dl *Deliverer) admit(stop, ctx context.Context, log *zap.Logger, d schema.
 	case turn.verdict.Answer == pace.Told:
 		log.Info("delivered in another message", zap.String("by", turn.verdict.By))
 		d.Last = schema.Attempt{At: dl.now(), Reason: "told in another message to the same room"}
+		dl.delivered(d, reasonListed)
 		return otherwise(queue.Delivered(d))
 	}
-	return otherwise(dl.hold(log, d, breaker.Held{For: turn.verdict.Wait}))
+	return otherwise(dl.hold(log, d, breaker.Held{For: turn.verdict.Wait}, reasonPaced))
 }
 
 // undecided is what becomes of a delivery about which something could not be
@@ -62,17 +63,18 @@ func (dl *Deliverer) undecided(stop, ctx context.Context, log *zap.Logger, d sch
 	if stop.Err() != nil || ctx.Err() != nil {
 		return queue.HandBack()
 	}
-	return dl.failed(log, d, channels.Failure{Err: err})
+	return dl.failed(log, d, channels.Failure{Err: err}, reasonUnasked)
 }
 
 // hold sends a delivery away whose endpoint takes nothing now. No attempt is
 // counted, and the ledger has nothing to tell; but its retry window goes on.
-func (dl *Deliverer) hold(log *zap.Logger, d schema.Delivery, held breaker.Held) queue.Outcome {
+func (dl *Deliverer) hold(log *zap.Logger, d schema.Delivery, held breaker.Held, class string) queue.Outcome {
 	now := dl.now()
 	d.Planned = earlier(d.Planned, now)
 	d.Due = now.Add(held.For)
 	if d.Due.Sub(d.Planned) <= dl.Policy.Within(dl.Spec.Window).Window {
 		log.Debug("held back", zap.Bool("open", held.Open), zap.Time("due", d.Due))
+		dl.ended(OutcomeHeld, class)
 		return queue.Park(d)
 	}
 	reason := "its endpoint never had room for it"
@@ -80,6 +82,7 @@ func (dl *Deliverer) hold(log *zap.Logger, d schema.Delivery, held breaker.Held)
 		reason = "held back because its endpoint does not work: " + held.Why
 	}
 	log.Warn("dead; its retry window is over", zap.String("reason", reason))
+	dl.ended(OutcomeDead, class)
 	return queue.Bury(d, queue.Death{Cause: queue.Exhausted, Reason: reason})
 }
 

@@ -6,6 +6,7 @@ import (
 	"runtime/debug"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
 	"go.uber.org/zap"
 
 	"tocsin/channels"
@@ -33,6 +34,8 @@ type Deliverer struct {
 	Slots   int         // attempts at a time
 	Log     *zap.Logger
 
+	Tracer    trace.Tracer     // nil: no spans, and the trace of an event is passed on as it came
+	Meter     meter            // nil: nobody counts
 	Isolation *Isolation       // used where Spec.Host is set; nil: endpoints are not kept apart
 	Clock     func() time.Time // nil: the system's
 }
@@ -49,13 +52,14 @@ func (dl *Deliverer) now() time.Time {
 // with ctx.
 func (dl *Deliverer) Deliver(stop, ctx context.Context, d schema.Delivery) queue.Outcome {
 	log := dl.Log.With(zap.String("delivery", d.ID()), zap.String("type", d.Event.Type),
-		zap.String("account", d.Event.Account), zap.String("user", d.User))
+		zap.String("account", d.Event.Account), zap.String("user", d.User), traceField(d.Event))
 	resolution, err := dl.resolve(stop, ctx, d)
 	switch {
 	case err != nil:
 		return dl.undecided(stop, ctx, log, d, fmt.Errorf("read the target's settings: %w", err))
 	case resolution.Suppressed != "":
 		log.Info("suppressed", zap.String("reason", resolution.Why))
+		dl.ended(OutcomeSuppressed, string(resolution.Suppressed))
 		return queue.Suppress(d, resolution.Suppressed, resolution.Why)
 	}
 	p, instead := dl.admit(stop, ctx, log, d, resolution)
@@ -68,18 +72,22 @@ func (dl *Deliverer) Deliver(stop, ctx context.Context, d schema.Delivery) queue
 // send makes the attempt and acts on its answer.
 func (dl *Deliverer) send(stop, ctx context.Context, log *zap.Logger, d schema.Delivery, to channels.Target, p permit) queue.Outcome {
 	began := dl.now()
-	err := dl.attempt(ctx, d, to, p.turn)
+	traced, seen, end := dl.traceAttempt(ctx, d)
+	err := dl.attempt(traced, seen, to, p.turn)
+	end(err)
 	if err != nil && ctx.Err() != nil {
 		dl.abandon(ctx, p.visits)
 		return queue.HandBack()
 	}
 	a := attempt{began: began, ended: dl.now()}
 	took := a.ended.Sub(began)
+	dl.attempted(took)
 	if err == nil {
 		dl.learn(stop, log, p, a)
 		dl.told(stop, d, p.turn)
 		d.Attempts++
 		d.Last = schema.Attempt{At: began, Took: took}
+		dl.delivered(d, reasonOK)
 		log.Info("delivered", zap.Int("attempt", d.Attempts), zap.Duration("took", took))
 		return queue.Delivered(d)
 	}
@@ -93,7 +101,7 @@ func (dl *Deliverer) send(stop, ctx context.Context, log *zap.Logger, d schema.D
 		dl.warnOwner(stop, log, d, p, fares)
 	}
 	d.Last.Took, d.Last.Host = took, p.host.Address()
-	return dl.failed(log, d, failure)
+	return dl.failed(log, d, failure, classOf(failure))
 }
 
 func (dl *Deliverer) resolve(stop, ctx context.Context, d schema.Delivery) (resolution prefs.Resolution, err error) {
@@ -140,12 +148,13 @@ func (dl *Deliverer) switchOff(stop context.Context, log *zap.Logger, d schema.D
 		log.Warn("target is still on", zap.Error(err))
 	}
 	if did {
+		dl.targeted(MeasureSwitchedOff)
 		dl.tellOwner(stop, log, d, f)
 	}
 }
 
 // failed counts the attempt and decides between another one and a dead letter.
-func (dl *Deliverer) failed(log *zap.Logger, d schema.Delivery, f channels.Failure) queue.Outcome {
+func (dl *Deliverer) failed(log *zap.Logger, d schema.Delivery, f channels.Failure, class string) queue.Outcome {
 	now := dl.now()
 	if f.Kind != channels.Misconfigured {
 		d.Attempts++
@@ -156,10 +165,10 @@ func (dl *Deliverer) failed(log *zap.Logger, d schema.Delivery, f channels.Failu
 	switch f.Kind {
 	case channels.Permanent:
 		log.Warn("dead")
-		return queue.Bury(d, queue.Death{Cause: queue.Permanent, Reason: f.Error()})
+		return dl.bury(d, queue.Permanent, f, class)
 	case channels.Gone:
 		log.Warn("dead; its target is no more")
-		return queue.Bury(d, queue.Death{Cause: queue.Gone, Reason: f.Error()})
+		return dl.bury(d, queue.Gone, f, class)
 	case channels.Misconfigured:
 		log.Error("this installation cannot deliver by the channel; waiting for its operator")
 		f.Wait = max(f.Wait, misconfiguredWait)
@@ -167,11 +176,17 @@ func (dl *Deliverer) failed(log *zap.Logger, d schema.Delivery, f channels.Failu
 	due, worthwhile := dl.Policy.Within(dl.Spec.Window).Next(d.ID(), max(d.Attempts, 1), d.Planned, now, f.Wait)
 	if !worthwhile {
 		log.Warn("dead; its retry window is over")
-		return queue.Bury(d, queue.Death{Cause: queue.Exhausted, Reason: f.Error()})
+		return dl.bury(d, queue.Exhausted, f, class)
 	}
 	d.Due = due
+	dl.ended(OutcomeRetried, class)
 	log.Info("failed; will be tried again", zap.Time("due", due))
 	return queue.Retry(d)
+}
+
+func (dl *Deliverer) bury(d schema.Delivery, cause queue.Cause, f channels.Failure, class string) queue.Outcome {
+	dl.ended(OutcomeDead, class)
+	return queue.Bury(d, queue.Death{Cause: cause, Reason: f.Error()})
 }
 
 // misconfiguredWait is how soon a delivery that the installation itself held up

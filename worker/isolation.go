@@ -3,6 +3,8 @@ package worker
 import (
 	"context"
 
+	"go.uber.org/zap"
+
 	"tocsin/breaker"
 	"tocsin/channels"
 	"tocsin/prefs"
@@ -20,6 +22,11 @@ type hosts interface {
 	Swap(ctx context.Context, host string, before, after breaker.Record) (breaker.Record, bool, error)
 }
 
+// index is told when an endpoint's phase changes, for people and figures.
+type index interface {
+	Note(ctx context.Context, kind, name string, phase breaker.Phase) error
+}
+
 // NewIsolation keeps apart endpoints of which this worker has at most so many
 // attempts in hand each.
 func NewIsolation(most int, f fares, h hosts) *Isolation {
@@ -35,6 +42,7 @@ type Isolation struct {
 	Gate    *breaker.Gate
 	Fares   fares
 	Hosts   hosts
+	Index   index // nil: nobody looks
 	Targets breaker.Policy
 	HostsOf breaker.Policy // of hosts
 	Most    int            // attempts in hand at one target, by this worker
@@ -73,23 +81,34 @@ func (dl *Deliverer) hostOf(r prefs.Resolution) channels.Host {
 func (dl *Deliverer) endpoints(ctx context.Context, d schema.Delivery, fares breaker.Record, at channels.Host) ([]breaker.Endpoint, error) {
 	i := dl.Isolation
 	ref := prefs.TargetRef{Channel: d.Channel, ID: d.Target}
-	target := breaker.Endpoint{
-		Name: d.User + "/" + ref.String(), Policy: i.Targets, Most: i.Most, Known: fares,
-		Swap: func(ctx context.Context, before, after breaker.Record) (breaker.Record, bool, error) {
-			return i.Fares.SwapFare(ctx, d.User, ref, before, after)
-		},
+	target := breaker.Endpoint{Name: d.User + "/" + ref.String(), Policy: i.Targets, Most: i.Most, Known: fares}
+	target.Swap = func(ctx context.Context, before, after breaker.Record) (breaker.Record, bool, error) {
+		now, swapped, err := i.Fares.SwapFare(ctx, d.User, ref, before, after)
+		dl.note(ctx, d.Channel, target.Name, before, now, swapped)
+		return now, swapped, err
 	}
 	if at.Name == "" {
 		return []breaker.Endpoint{target}, nil
 	}
 	known, err := i.Hosts.Read(ctx, at.Name)
-	host := breaker.Endpoint{
-		Name: at.Name, Policy: i.HostsOf, Most: dl.seatsOf(at), Known: known,
-		Swap: func(ctx context.Context, before, after breaker.Record) (breaker.Record, bool, error) {
-			return i.Hosts.Swap(ctx, at.Name, before, after)
-		},
+	host := breaker.Endpoint{Name: at.Name, Policy: i.HostsOf, Most: dl.seatsOf(at), Known: known}
+	host.Swap = func(ctx context.Context, before, after breaker.Record) (breaker.Record, bool, error) {
+		now, swapped, err := i.Hosts.Swap(ctx, at.Name, before, after)
+		dl.note(ctx, breaker.HostKind, at.Name, before, now, swapped)
+		return now, swapped, err
 	}
 	return []breaker.Endpoint{target, host}, err
+}
+
+// note tells the index of a change that this worker has made. No delivery waits
+// for the index to be right.
+func (dl *Deliverer) note(ctx context.Context, kind, name string, before, now breaker.Record, swapped bool) {
+	if !swapped || before.Phase == now.Phase || dl.Isolation.Index == nil {
+		return
+	}
+	if err := dl.Isolation.Index.Note(ctx, kind, name, now.Phase); err != nil {
+		dl.Log.Warn("the index of endpoints that do not work is out of date", zap.Error(err))
+	}
 }
 
 // seatsOf leaves half of the channel's slots to other hosts, if there are any.

@@ -14,12 +14,14 @@ type Worker struct {
 	Router     *Router // nil: this worker does not route
 	RouteSlots int     // events at a time
 	Deliverers []*Deliverer
+	Meter      queue.Meter   // nil: nobody counts
 	Drain      time.Duration // how long what is in hand may take once told to stop
 }
 
 // Run works until stop is done and what is in hand has finished.
 func (w *Worker) Run(stop context.Context) {
 	pool := w.Queue.NewPool(w.Drain)
+	pool.Meter = w.Meter
 	if w.Router != nil {
 		pool.Events(w.RouteSlots, func(ctx context.Context, e queue.PublishedEvent) queue.Outcome {
 			return w.Router.Route(stop, ctx, e)

@@ -11,7 +11,7 @@ import (
 )
 
 // benchNATSCmd is a nats-server in a process of its own, set up as
-// deploy/nats.conf does it.
+// deploy/nats/server.conf does it.
 type benchNATSCmd struct {
 	Dir        string `arg:"" type:"path"`
 	CPUProfile string `name:"cpu-profile" type:"path"`

@@ -129,7 +129,7 @@ func (m *mine) stored() []said {
 		}
 	}
 	require.Greater(m.t, len(all), 50)
-	_, client, err := prefsFlags{RedisURL: m.redisURL, SecretsKey: secretsKey}.open()
+	_, client, err := prefsFlags{Redis: redisFlags{RedisURL: m.redisURL}, SecretsKey: secretsKey}.open()
 	require.NoError(m.t, err)
 	defer client.Close()
 	keys, err := client.Keys(m.t.Context(), "*").Result()

@@ -187,7 +187,7 @@ func (m *mine) seed() {
 	document, err := json.Marshal(map[string]any{"users": users, "accounts": map[string][]string{"acme": append(fates[:len(fates):len(fates)], "spoilt")}})
 	require.NoError(m.t, err)
 	must(m.t, string(document), "seed", "-", "--redis-url", m.redisURL, "--secrets-key", secretsKey)
-	store, client, err := prefsFlags{RedisURL: m.redisURL, SecretsKey: secretsKey}.open()
+	store, client, err := prefsFlags{Redis: redisFlags{RedisURL: m.redisURL}, SecretsKey: secretsKey}.open()
 	require.NoError(m.t, err)
 	defer client.Close()
 	for _, spec := range specs() {

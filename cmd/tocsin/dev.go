@@ -20,11 +20,12 @@ import (
 )
 
 type devCmd struct {
-	Data     string   `type:"path" placeholder:"DIR" help:"Where the streams are kept. Default: a folder under the user's cache."`
-	HTTPAddr string   `name:"http-addr" env:"TOCSIN_HTTP_ADDR" default:"127.0.0.1:8080" placeholder:"ADDR" help:"Where the page is (${default})."`
-	NATSAddr string   `name:"nats-addr" default:"127.0.0.1:4222" placeholder:"ADDR" help:"Where the embedded NATS listens (${default})."`
-	RedisURL string   `name:"redis-url" placeholder:"URL" help:"Use this Redis for the preferences, instead of the embedded store."`
-	Log      logFlags `embed:"" set:"log_format=console" group:"Logs"`
+	Data     string       `type:"path" placeholder:"DIR" help:"Where the streams are kept. Default: a folder under the user's cache."`
+	HTTPAddr string       `name:"http-addr" env:"TOCSIN_HTTP_ADDR" default:"127.0.0.1:8080" placeholder:"ADDR" help:"Where the page is (${default})."`
+	NATSAddr string       `name:"nats-addr" default:"127.0.0.1:4222" placeholder:"ADDR" help:"Where the embedded NATS listens (${default})."`
+	RedisURL string       `name:"redis-url" placeholder:"URL" help:"Use this Redis for the preferences, instead of the embedded store."`
+	Log      logFlags     `embed:"" set:"log_format=console" group:"Logs"`
+	Watch    metricsFlags `embed:"" set:"metrics_addr=127.0.0.1:0" group:"Watching"`
 }
 
 // The one account and user of a dev installation.
@@ -86,9 +87,9 @@ func (c *devCmd) run(ctx context.Context, std stdio) error {
 	var replays sync.WaitGroup
 	replays.Go(func() { front.runReplays(ctx, log) })
 	defer replays.Wait()
-	fmt.Fprintf(std.out, "\nTocsin is running. Stop it with Ctrl-C.\n\n  See what arrives   %s\n  Change settings    %s\n  Call the API       %s\n  Publish an event   %s\n\n",
-		d.publicURL, front.links.Settings(devUser, time.Now().Add(24*time.Hour)), d.callLine(), d.publishLine())
-	if code := run(ctx, d.workerArgs(c.Log), std); code != exitDone {
+	fmt.Fprintf(std.out, "\nTocsin is running. Stop it with Ctrl-C.\n\n  See what arrives   %s\n  Change settings    %s\n  Operate            %s\n  Call the API       %s\n  Publish an event   %s\n\n",
+		d.publicURL, front.links.Settings(devUser, time.Now().Add(24*time.Hour)), d.opsLine(), d.callLine(), d.publishLine())
+	if code := run(ctx, append(d.workerArgs(c.Log), "--metrics-addr", c.Watch.MetricsAddr), std); code != exitDone {
 		return errors.New("the worker stopped")
 	}
 	return nil
@@ -141,6 +142,9 @@ func (c *devCmd) start(ctx context.Context) (_ *devParts, err error) {
 		return nil, err
 	}
 	if d.apiKey, err = keptKey(filepath.Join(data, "api-key")); err != nil {
+		return nil, err
+	}
+	if d.opsKey, err = keptKey(filepath.Join(data, "ops-key")); err != nil {
 		return nil, err
 	}
 	if err := d.startNATS(ctx, c.NATSAddr, filepath.Join(data, "nats")); err != nil {

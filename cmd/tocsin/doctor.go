@@ -82,7 +82,7 @@ func (c *doctorCmd) checkNATS(ctx context.Context) finding {
 }
 
 func (c *doctorCmd) checkRedis(ctx context.Context) []finding {
-	client, err := prefs.Open(c.Prefs.RedisURL)
+	client, err := c.Prefs.Redis.client()
 	if err != nil {
 		return []finding{{"TOCSIN_REDIS_URL", stateWrong, err.Error()}}
 	}

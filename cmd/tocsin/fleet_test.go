@@ -282,7 +282,7 @@ func TestSIGTERMFinishesWhatIsInHandAndSendsNothingTwice(t *testing.T) {
 func TestWorkerReportsItsHealth(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
-	said := start(t, s.workerArgs("--metrics-addr", "127.0.0.1:0")...).says("answering /healthz")
+	said := start(t, s.workerArgs("--metrics-addr", "127.0.0.1:0")...).says("answering /healthz, /readyz and /metrics")
 	address := regexp.MustCompile(`127\.0\.0\.1:\d+`).FindString(said)
 	require.Eventually(t, func() bool { return status(t, "http://"+address+"/readyz") == http.StatusOK }, 30*time.Second, 20*time.Millisecond)
 	s.nats.Stop()

@@ -58,12 +58,18 @@ func (o *offer) names() ([]string, error) {
 	return names, nil
 }
 
-// known says which of these names is not a channel.
-func (o *offer) known(variable string, names []string) error {
+// every lists the channels that there are, offered or not.
+func (o *offer) every() []string {
 	var all []string
 	for _, spec := range o.specs {
 		all = append(all, spec.Name)
 	}
+	return all
+}
+
+// known says which of these names is not a channel.
+func (o *offer) known(variable string, names []string) error {
+	all := o.every()
 	for _, name := range names {
 		if !slices.Contains(all, name) {
 			return misuse{fmt.Errorf("%s: there is no channel %q; there are %s", variable, name, strings.Join(all, ", "))}

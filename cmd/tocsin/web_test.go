@@ -27,11 +27,11 @@ const (
 func openWeb(t *testing.T, args ...string) (address string, said *daemon) {
 	t.Helper()
 	args = append([]string{
-		"web", "--http-addr", "127.0.0.1:0", "--nats-url", servertest.NATS(t).URL(), "--redis-url", servertest.Redis(t),
+		"web", "--http-addr", "127.0.0.1:0", "--metrics-addr", "127.0.0.1:0", "--nats-url", servertest.NATS(t).URL(), "--redis-url", servertest.Redis(t),
 		"--secrets-key", secretsKey, "--link-key", linkKey, "--public-url", "https://notify.example.com",
 	}, args...)
 	said = start(t, args...)
-	found := regexp.MustCompile(`"address":"([^"]+)"`).FindStringSubmatch(said.says(`"msg":"answering"`))
+	found := regexp.MustCompile(`"msg":"answering","address":"([^"]+)"`).FindStringSubmatch(said.says(`"msg":"answering"`))
 	require.NotNil(t, found)
 	return "http://" + found[1], said
 }

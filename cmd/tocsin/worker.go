@@ -3,14 +3,14 @@ package main
 import (
 	"context"
 	"fmt"
-	"net"
 	"slices"
 	"time"
 
-	"github.com/redis/go-redis/v9"
 	"go.uber.org/zap"
 
 	"tocsin/breaker"
+	"tocsin/fleet"
+	"tocsin/metrics"
 	"tocsin/pace"
 	"tocsin/prefs"
 	"tocsin/queue"
@@ -22,6 +22,8 @@ type workerCmd struct {
 	NATS   natsFlags     `embed:"" group:"Dependencies"`
 	Prefs  prefsFlags    `embed:"" group:"Dependencies"`
 	Log    logFlags      `embed:"" group:"Logs"`
+	Watch  metricsFlags  `embed:"" set:"metrics_addr=127.0.0.1:9090" group:"Watching"`
+	Traces traceFlags    `embed:"" group:"Watching"`
 	Policy worker.Policy `embed:"" group:"Retries"`
 	offer  `group:"Channels"`
 
@@ -29,7 +31,6 @@ type workerCmd struct {
 	Concurrency map[string]int `name:"concurrency" env:"TOCSIN_CONCURRENCY" mapsep:"," placeholder:"CHANNEL=N" help:"Attempts at a time, by channel; 'route=N' for events."`
 	PerEndpoint int            `name:"endpoint-concurrency" env:"TOCSIN_ENDPOINT_CONCURRENCY" default:"8" placeholder:"N" help:"Attempts at a time to one user's webhook or room (${default}), and sixteen times as many to one host, so that one that hangs holds up no others."`
 	Drain       time.Duration  `name:"drain-timeout" env:"TOCSIN_DRAIN_TIMEOUT" default:"30s" help:"How long what is in hand may take after SIGTERM (${default})."`
-	HealthAddr  string         `name:"metrics-addr" env:"TOCSIN_METRICS_ADDR" default:"127.0.0.1:9090" placeholder:"ADDR" help:"Where /healthz and /readyz answer (${default}); 'off' for nowhere."`
 	CPUProfile  string         `name:"cpu-profile" type:"path" placeholder:"FILE" help:"Write a profile of what this process computes, from start to stop, for 'go tool pprof'."`
 }
 
@@ -63,11 +64,17 @@ func (c *workerCmd) Run(ctx context.Context, std stdio) error {
 		return err
 	}
 	defer q.Close()
-	stopHealth, err := c.serveHealth(ctx, q, client, log)
+	figures := metrics.New(version())
+	stopWatch, err := c.Watch.serve(ctx, watched{q, client, c.every(), figures, fleet.RoleWorker}, log)
 	if err != nil {
 		return err
 	}
-	defer stopHealth()
+	defer stopWatch()
+	tracer, stopTraces, err := c.Traces.start(ctx, "worker", log)
+	if err != nil {
+		return err
+	}
+	defer stopTraces()
 	if err := q.SetupPatiently(ctx); err != nil {
 		if ctx.Err() != nil {
 			return nil // told to stop before there was a server
@@ -75,17 +82,20 @@ func (c *workerCmd) Run(ctx context.Context, std stdio) error {
 		return err
 	}
 	pacer, isolation := pace.New(client), worker.NewIsolation(c.PerEndpoint, store, breaker.NewHosts(client))
+	isolation.Index = breaker.NewIndex(client)
 	for _, dl := range deliverers {
 		dl.Pacer, dl.Isolation = pacer, isolation
+		dl.Meter, dl.Tracer = figures.Deliveries(dl.Spec.Name), tracer
 		if slices.Contains(offered, schema.NoticeChannel) {
 			dl.Notices = q
 		}
 	}
-	w := worker.Worker{Queue: q, Deliverers: deliverers, Drain: c.Drain}
+	w := worker.Worker{Queue: q, Deliverers: deliverers, Meter: figures, Drain: c.Drain}
 	if c.runs(routing) {
 		if w.Router, err = newRouter(store, q, offered, log); err != nil {
 			return err
 		}
+		w.Router.Meter, w.Router.Tracer = figures.Routing(offered), tracer
 		w.RouteSlots = c.slots(routing, defaultRouteSlots)
 	}
 	log.Info("working", zap.String("version", version()), zap.Strings("offered", offered),
@@ -166,16 +176,4 @@ func names(deliverers []*worker.Deliverer) []string {
 		names = append(names, dl.Spec.Name)
 	}
 	return names
-}
-
-func (c *workerCmd) serveHealth(ctx context.Context, q *queue.Queue, client redis.UniversalClient, log *zap.Logger) (stop func(), err error) {
-	if c.HealthAddr == "off" {
-		return func() {}, nil
-	}
-	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", c.HealthAddr)
-	if err != nil {
-		return nil, fmt.Errorf("TOCSIN_METRICS_ADDR: %w (another worker on this machine? give each its own, or 'off')", err)
-	}
-	log.Info("answering /healthz and /readyz", zap.Stringer("address", listener.Addr()))
-	return serve(listener, healthHandler(q, client), log), nil
 }
