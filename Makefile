@@ -5,7 +5,9 @@ GO      ?= go
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LINT    := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 
-.PHONY: run test bench check build image clean
+PROMTOOL := github.com/prometheus/prometheus/cmd/promtool@v0.316.0
+
+.PHONY: run test bench check rules build image clean
 
 # Compiled without optimisation: on a new machine it is ready in half the time.
 run:
@@ -25,11 +27,16 @@ test: needs-redis-server needs-postfix needs-fakeroot needs-python3 needs-curl n
 bench: needs-redis-server build
 	bin/tocsin bench run $(BENCH)
 
-check:
+check: rules
 	@test -z "$$(gofmt -l .)" || { echo "not gofmt-clean:"; gofmt -l .; exit 1; }
 	$(GO) vet ./...
 	$(GO) run $(LINT) run ./...
 	$(GO) mod tidy -diff
+
+# What Prometheus' own tool says of the alerts that are shipped, and their tests.
+rules:
+	$(GO) run $(PROMTOOL) check rules deploy/prometheus/alerts.yml
+	$(GO) run $(PROMTOOL) test rules deploy/prometheus/alerts_test.yml
 
 image:
 	docker build -t tocsin:$(VERSION) .

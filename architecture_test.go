@@ -39,6 +39,7 @@ var mayImport = map[string][]string{
 	"console/pages":        {"schema", "prefs", "channels", "queue", "ledger", "console/links", "console/site", "console/targets"},
 	"worker":               {"schema", "queue", "prefs", "pace", "breaker", "channels"},
 	"metrics":              {"schema", "queue", "breaker", "worker"},
+	"tracing":              {},
 	"replay":               {"schema", "queue"},
 	"fleet":                {"queue"},
 	"farend":               {},
@@ -47,7 +48,7 @@ var mayImport = map[string][]string{
 	"servertest":           {},
 	"bench":                {"schema", "queue", "prefs", "bench/sink"},
 	"bench/sink":           {"farend"},
-	"cmd/tocsin":           {"schema", "queue", "prefs", "pace", "breaker", "ledger", "audit", "replay", "fleet", "channels", "channels/*", "worker", "metrics", "console/*", "farend", "dev", "bench", "bench/sink"},
+	"cmd/tocsin":           {"schema", "queue", "prefs", "pace", "breaker", "ledger", "audit", "replay", "fleet", "channels", "channels/*", "worker", "metrics", "console/*", "farend", "dev", "bench", "bench/sink", "tracing"},
 }
 
 func TestImportsFollowTheData(t *testing.T) {

@@ -107,34 +107,6 @@ func (q *Queue) records(ctx context.Context, l LedgerQuery, last uint64, do func
 	})
 }
 
-// Waiting reads the deliveries that wait for an attempt, the first or a later
-// one, as they lie in their queues. One that is moved from queue to queue
-// meanwhile can be missed, or come twice.
-func (q *Queue) Waiting(ctx context.Context) iter.Seq2[schema.Delivery, error] {
-	return func(yield func(schema.Delivery, error) bool) {
-		for _, from := range [...]place{
-			{stream: DeliveryStream, subject: deliverySubjects},
-			{stream: RetryStream, subject: retrySubjects},
-		} {
-			more := true
-			err := q.each(ctx, from, func(msg *jetstream.RawStreamMsg) bool {
-				d, err := decode(msg.Header, msg.Data)
-				if err != nil { // a suspected event, or what its lane will bury
-					return true
-				}
-				more = yield(d, nil)
-				return more
-			})
-			if err != nil {
-				yield(schema.Delivery{}, fmt.Errorf("read what waits: %w", err))
-			}
-			if err != nil || !more {
-				return
-			}
-		}
-	}
-}
-
 // Routed is the sequence up to which every event of TOCSIN_EVENTS has been
 // routed. Deliveries of later ones may not be stored yet, although the ledger
 // has them as planned.

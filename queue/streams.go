@@ -135,9 +135,9 @@ func (q *Queue) streams() []jetstream.StreamConfig {
 			MaxAge: deadAge, Duplicates: DuplicateWindow, AllowDirect: true,
 		},
 		{
-			Name: LedgerStream, Description: "what became of each delivery",
-			Subjects: []string{schema.LedgerSubjects}, Retention: jetstream.LimitsPolicy,
-			MaxAge: ledgerAge, MaxBytes: ledgerBytes, MaxMsgsPerSubject: ledgerPerUser, AllowDirect: true,
+			Name: FleetStream, Description: "what processes report of themselves",
+			Subjects: []string{fleetSubjects}, Retention: jetstream.LimitsPolicy,
+			MaxAge: fleetAge, MaxBytes: fleetBytes, MaxMsgsPerSubject: fleetEach, AllowDirect: true,
 		},
 		{
 			Name: AuditStream, Description: "what people and programs did to this installation",
@@ -145,10 +145,10 @@ func (q *Queue) streams() []jetstream.StreamConfig {
 			MaxAge: auditAge, MaxBytes: auditBytes, AllowDirect: true,
 			DenyDelete: true, DenyPurge: true, // nobody takes back what they did
 		},
-		{
-			Name: FleetStream, Description: "what processes report of themselves",
-			Subjects: []string{fleetSubjects}, Retention: jetstream.LimitsPolicy,
-			MaxAge: fleetAge, MaxBytes: fleetBytes, MaxMsgsPerSubject: fleetEach, AllowDirect: true,
+		{ // last, because it makes do with what room the others leave
+			Name: LedgerStream, Description: "what became of each delivery",
+			Subjects: []string{schema.LedgerSubjects}, Retention: jetstream.LimitsPolicy,
+			MaxAge: ledgerAge, MaxBytes: ledgerBytes, MaxMsgsPerSubject: ledgerPerUser, AllowDirect: true,
 		},
 	}
 }
@@ -189,7 +189,7 @@ func (q *Queue) createStream(ctx context.Context, want jetstream.StreamConfig) e
 }
 
 // leastBytes is below what any stream with a bound is of use with.
-const leastBytes = 64 << 20
+const leastBytes = 16 << 20
 
 // isFull reports whether a server or account has not enough storage: error codes
 // 10047 and 10002 of JetStream (server/errors.json).

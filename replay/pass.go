@@ -127,10 +127,10 @@ func (p *pass) sift(ctx context.Context) (found sifted, err error) {
 				continue
 			}
 			if known {
-				d.Replays = f.replay + 1
+				d.Replays = int(f.replay) + 1
 			}
-			if !f.died.IsZero() {
-				found.dead, found.died = append(found.dead, d), append(found.died, f.died)
+			if f.died != 0 {
+				found.dead, found.died = append(found.dead, d), append(found.died, time.Unix(0, f.died))
 			}
 			p.history.begun(d)
 			plan.Deliveries = append(plan.Deliveries, d)
@@ -149,7 +149,7 @@ func (p *pass) skip(f fate, known bool) (why string, skip bool) {
 	switch {
 	case !known:
 		return "", false
-	case f.sent.After(p.job.Made):
+	case f.sent > p.job.Made.UnixNano():
 		return "", true
 	case f.open:
 		return SkipWaiting, true

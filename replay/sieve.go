@@ -45,7 +45,7 @@ func (s *sieve) skips(ctx context.Context, letters []queue.DeadLetter) ([]string
 	}
 	for i, d := range deliveries {
 		skips[at[i]] = string(rules[i])
-		if f, known := s.history.of(d); known && f.delivered > d.Replays {
+		if f, known := s.history.of(d); known && int(f.delivered) > d.Replays {
 			skips[at[i]] = SkipDelivered
 		}
 	}

@@ -150,6 +150,7 @@ func ReadEvent(h Header, data []byte) (Event, error) {
 			return Event{}, fmt.Errorf("read event from headers: %s: is missing", a.name)
 		}
 	}
+	e.TraceParent = traceParentOf(e.TraceParent, nil)
 	if e.Time, err = parseTime(read.attributes["time"]); err != nil {
 		return Event{}, fmt.Errorf("read event from headers: %w", err)
 	}

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
 	"go.uber.org/zap"
 
 	"tocsin/channels"
@@ -47,9 +48,10 @@ type Router struct {
 	Outages    outages // nil: nobody is told how long something was down
 	Members    members
 	Deliveries publisher
-	Offered    []string   // channels of this installation
-	Meter      routeMeter // nil: nobody counts
-	Share      *Share     // of each account; nil: all go by the same lane
+	Offered    []string     // channels of this installation
+	Tracer     trace.Tracer // nil: no spans
+	Meter      routeMeter   // nil: nobody counts
+	Share      *Share       // of each account; nil: all go by the same lane
 	Log        *zap.Logger
 }
 
@@ -66,12 +68,13 @@ func (r *Router) Route(stop, ctx context.Context, published queue.PublishedEvent
 		r.Log.Warn("event refused", zap.Uint64("sequence", published.Sequence), zap.Error(err))
 		return queue.BuryEvent(deathOf(err))
 	}
-	stored := progress{}
-	ending := EventRouted
+	ctx, event, end := r.traceRouting(ctx, event)
+	stored, ending := progress{}, EventRouted
 	err = patiently(stop, r.Log, "route an event", func() (err error) {
 		ending, err = r.fanOut(ctx, event, published, stored)
 		return err
 	})
+	end(ending, len(stored), err)
 	switch {
 	case err == nil:
 		r.routed(event.Type, ending, published.Stored)

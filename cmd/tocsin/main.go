@@ -45,6 +45,7 @@ type cli struct {
 	Events  eventsCmd  `cmd:"" help:"Look at published events, and route them again."`
 	Dead    deadCmd    `cmd:"" help:"Look at dead letters, replay and discard them."`
 	Replays replaysCmd `cmd:"" help:"Look at replays of dead letters and events; run, pause and cancel them."`
+	Top     topCmd     `cmd:"" help:"Show the fleet as it is: processes, rates, latency, and what waits."`
 	Pause   pauseCmd   `cmd:"" help:"Pause a channel in the whole fleet: what it would deliver waits."`
 	Resume  resumeCmd  `cmd:"" help:"Let a paused channel deliver again."`
 	Pauses  pausesCmd  `cmd:"" help:"List the channels that are paused, by whom and why."`

@@ -7,6 +7,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"tocsin/fleet"
 	"tocsin/metrics"
 )
 
@@ -44,7 +45,7 @@ func (c *webCmd) Run(ctx context.Context, std stdio) error {
 	health := healthHandler(f.queue, f.redis)
 	f.mux.Handle("GET /healthz", health)
 	f.mux.Handle("GET /readyz", health)
-	stopWatch, err := c.Watch.serve(ctx, watched{f.queue, f.redis, c.every(), metrics.New(version())}, log)
+	stopWatch, err := c.Watch.serve(ctx, watched{f.queue, f.redis, c.every(), metrics.New(version()), fleet.RoleWeb}, log)
 	if err != nil {
 		return err
 	}

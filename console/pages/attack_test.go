@@ -184,7 +184,7 @@ func TestNoReferer(t *testing.T) {
 	b := i.browser(chromedp.Navigate(i.link("ada")))
 	for _, address := range []string{i.url + "/settings/ada/events", i.link("ada"), i.url + "/settings?link=expired"} {
 		b.Do(chromedp.Navigate(address))
-		get(b, chromedp.Evaluate[bool](`{ const a = document.createElement("a"); a.href = "`+elsewhere.URL+`"; document.body.append(a); a.click(); true }`))
+		browsertest.Get(b.Browser, chromedp.Evaluate[bool](`{ const a = document.createElement("a"); a.href = "`+elsewhere.URL+`"; document.body.append(a); a.click(); true }`))
 		ctx, cancel := context.WithTimeout(t.Context(), browsertest.Patience)
 		select {
 		case header := <-came:
@@ -257,7 +257,7 @@ func TestFormsOfOurOwnNameTheirOrigin(t *testing.T) {
 	origins := make(chan string, 1)
 	i.mux.HandleFunc("POST /origin", func(_ http.ResponseWriter, r *http.Request) { origins <- r.Header.Get("Origin") })
 	b := i.browser(chromedp.Navigate(i.link("ada")))
-	get(b, chromedp.Evaluate[bool](`{ const f = document.createElement("form"); f.method = "post"; f.action = "/origin"; document.body.append(f); f.submit(); true }`))
+	browsertest.Get(b.Browser, chromedp.Evaluate[bool](`{ const f = document.createElement("form"); f.method = "post"; f.action = "/origin"; document.body.append(f); f.submit(); true }`))
 	select {
 	case origin := <-origins:
 		require.Equal(t, i.url, origin)
