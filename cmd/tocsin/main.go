@@ -52,6 +52,8 @@ type cli struct {
 	Ledger  ledgerCmd  `cmd:"" help:"Tell what became of events and deliveries, and prove that none was lost."`
 	Audit   auditCmd   `cmd:"" help:"List who did what: in the ops console, over the HTTP API and by commands."`
 	Seed    seedCmd    `cmd:"" help:"Save users, their channels and preferences, and accounts from a JSON file."`
+	Backup  backupCmd  `cmd:"" help:"Save all users, their channels and preferences, and accounts to a file."`
+	Restore restoreCmd `cmd:"" help:"Put back what backup has saved."`
 	Setup   setupCmd   `cmd:"" help:"Create the streams, and add to older ones what this version needs."`
 	Doctor  doctorCmd  `cmd:"" help:"Check configuration and every dependency, and say what to do."`
 	Bench   benchCmd   `cmd:"" help:"Measure speed, cost and isolation, and count what arrives."`
