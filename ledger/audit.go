@@ -17,7 +17,7 @@ type Audit struct {
 	waiting    map[string]bool
 	stuck      map[string]bool
 	routed     uint64
-	names      map[string]string // one copy of each text that many deliveries share
+	names      map[string]string  // one copy of each text that many deliveries share
 	nobody     map[[2]string]bool // events by source and id that nobody was told of
 }
 
