@@ -75,7 +75,8 @@ func TestHealthyDeliveryAsksRedisOnce(t *testing.T) {
 	for i := range n {
 		require.Equal(t, "done", dl.Deliver(t.Context(), t.Context(), deliveryTo("ada", fmt.Sprint(i), time.Now())).String())
 	}
-	require.InDelta(t, n, asked.n.Load(), 10, "and a few times to begin with: connections, and what is known of hosts")
+	// A goroutine that is put aside between its two questions asks twice.
+	require.InDelta(t, n, asked.n.Load(), n/5, "once, and a few times to begin with: connections, and what is known of hosts")
 }
 
 // BenchmarkHealthyDelivery is what an attempt costs the worker without its
