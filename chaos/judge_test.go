@@ -90,18 +90,18 @@ func (v *verdict) blameFor(e schema.Event, m member, plan schema.Record) {
 func (v *verdict) follow(e evidence, plan schema.Record, d schema.Planned) {
 	v.deliveries++
 	name := fmt.Sprintf("delivery %s of event %s to %s by %s", d.ID, plan.Event, plan.User, d.Channel)
-	switch end := e.ends[d.ID]; {
-	case end.Kind == schema.RecordDelivered:
+	switch end := e.ends[d.ID]; end.Kind {
+	case schema.RecordDelivered:
 		v.delivered++
 		if e.accepted[d.ID] == 0 {
 			v.blame("%s: the ledger says delivered, and the far end has no such thing", name)
 		}
-	case end.Kind == schema.RecordSuppressed:
+	case schema.RecordSuppressed:
 		v.suppressed++
 		if end.Rule == "" {
 			v.blame("%s: suppressed without a reason", name)
 		}
-	case end.Kind == schema.RecordDead:
+	case schema.RecordDead:
 		v.dead++
 		if !e.letters[d.ID] {
 			v.blame("%s: the ledger says dead, and there is no letter", name)
