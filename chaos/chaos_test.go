@@ -20,9 +20,23 @@ var (
 
 func TestMain(m *testing.M) {
 	flag.Parse()
-	code := m.Run()
-	results.print()
-	os.Exit(code)
+	os.Exit(inFolder(m))
+}
+
+// inFolder runs the tests in a folder of their own, for what they build and
+// store, and removes it.
+func inFolder(m *testing.M) int {
+	dir, err := os.MkdirTemp("", "tocsin-chaos-")
+	if err == nil {
+		defer func() { _ = os.RemoveAll(dir) }()
+		err = os.Setenv("TMPDIR", dir)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "make a folder for the chaos suite:", err)
+		return 1
+	}
+	defer results.print()
+	return m.Run()
 }
 
 // fault is one thing that goes wrong, under load.
