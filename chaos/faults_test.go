@@ -70,11 +70,19 @@ func killWorkers(s *site) {
 	}
 }
 
-// kill kills a worker, and notes how many deliveries were in hand. It is frozen
-// first, so that they can be counted.
+// kill kills a worker when there are deliveries in hand, and notes how many. It
+// is frozen first, so that they can be counted.
 func (s *site) kill(worker *servertest.Process) {
-	worker.Pause()
-	s.flying += s.inHand()
+	held := 0
+	for range 200 {
+		worker.Pause()
+		if held = s.inHand(); held > 0 {
+			break
+		}
+		worker.Resume()
+		s.pause(20 * time.Millisecond)
+	}
+	s.flying += held
 	worker.Stop()
 	s.gone(worker)
 }
