@@ -200,6 +200,8 @@ func TestAReportIsWhatTheProcessCountsForPrometheus(t *testing.T) {
 			Failures: map[string]float64{"timeout": 3, "status_4xx": 2},
 			Latency:  Histogram{UpTo: []float64{0.1, 1}, Counts: []float64{1, 3, 1}},
 		},
+	}, Routing: {
+		Counts: Counts{Attempts: 3, Delivered: 3},
 	}}, g.channels)
 	require.Equal(t, map[string]float64{"routed": 3}, g.events)
 	require.Equal(t, map[string]bool{"nats": true, "redis": false}, g.servers)

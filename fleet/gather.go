@@ -51,9 +51,14 @@ func takers() map[string]func(*gathered, *dto.Metric) {
 		"tocsin_breakers": ofChannel(func(c *Channel, m *dto.Metric) {
 			c.Breakers = c.Breakers.seen(Breakers{label(m, "state"): number(m)})
 		}),
-		"tocsin_events_total": func(g *gathered, m *dto.Metric) { g.events[label(m, "outcome")] += m.GetCounter().GetValue() },
-		"tocsin_server_up":    func(g *gathered, m *dto.Metric) { g.servers[label(m, "server")] = m.GetGauge().GetValue() != 0 },
-		"tocsin_draining":     func(g *gathered, m *dto.Metric) { g.draining = m.GetGauge().GetValue() != 0 },
+		"tocsin_events_total": (*gathered).event,
+		"tocsin_routing_latency_seconds": func(g *gathered, m *dto.Metric) {
+			c := g.channels[Routing]
+			c.Counts.Latency = c.Counts.Latency.plus(histogramOf(m.GetHistogram()), 1)
+			g.channels[Routing] = c
+		},
+		"tocsin_server_up": func(g *gathered, m *dto.Metric) { g.servers[label(m, "server")] = m.GetGauge().GetValue() != 0 },
+		"tocsin_draining":  func(g *gathered, m *dto.Metric) { g.draining = m.GetGauge().GetValue() != 0 },
 	}
 }
 
@@ -77,6 +82,28 @@ func (g *gathered) outcome(m *dto.Metric) {
 		}
 		c.Counts = c.Counts.plus(counts, 1)
 	})(g, m)
+}
+
+// event takes a count of what became of events. One that is routed counts as the
+// router's delivery.
+func (g *gathered) event(m *dto.Metric) {
+	n, outcome := m.GetCounter().GetValue(), label(m, "outcome")
+	counts := Counts{Attempts: n}
+	switch outcome {
+	case "routed":
+		counts.Delivered = n
+	case "duplicate":
+		counts.Suppressed = n
+	case "refused", "failed":
+		counts.Dead = n
+		if n > 0 {
+			counts.Failures = map[string]float64{outcome: n}
+		}
+	}
+	c := g.channels[Routing]
+	c.Counts = c.Counts.plus(counts, 1)
+	g.channels[Routing] = c
+	g.events[outcome] += n
 }
 
 func ofChannel(take func(*Channel, *dto.Metric)) func(*gathered, *dto.Metric) {

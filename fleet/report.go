@@ -6,7 +6,6 @@ import "time"
 const (
 	RoleWorker = "worker"
 	RoleWeb    = "web"
-	RoleDev    = "dev"
 )
 
 // State is what a process says of itself.
@@ -41,7 +40,7 @@ type Report struct {
 	Self
 	At       time.Time          `json:"at"`
 	Skew     time.Duration      `json:"skew,omitempty"` // as it is read: how far its clock is ahead of the server's
-	State    State              `json:"state"` // never Silent
+	State    State              `json:"state"`          // never Silent
 	Channels map[string]Channel `json:"channels,omitempty"`
 	Events   map[string]float64 `json:"events,omitempty"`  // routed since it started, by what became of them
 	Servers  map[string]bool    `json:"servers,omitempty"` // "nats", "redis": whether it reaches them

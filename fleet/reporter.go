@@ -54,6 +54,10 @@ type Reporter struct {
 // all that it would have said.
 const storeTimeout = 5 * time.Second
 
+// again is how soon a report that could not be stored is made anew: a process
+// that starts beside its servers is seen soon.
+const again = time.Second
+
 // Start reports until the returned function is called, which sends the last
 // report: that the process has left.
 func (r Reporter) Start() (leave func()) {
@@ -74,14 +78,15 @@ func (r Reporter) run(ctx context.Context) {
 	if every == 0 {
 		every = Every
 	}
-	ticks := time.NewTicker(every)
-	defer ticks.Stop()
 	for ctx.Err() == nil {
 		attempt, done := context.WithTimeout(ctx, storeTimeout)
-		r.report(attempt, Working)
+		wait := every
+		if !r.report(attempt, Working) {
+			wait = min(every, again)
+		}
 		done()
 		select {
-		case <-ticks.C:
+		case <-time.After(wait):
 		case <-ctx.Done():
 		}
 	}
@@ -89,11 +94,11 @@ func (r Reporter) run(ctx context.Context) {
 
 // report says that the process is in a state. A report that cannot be stored is
 // no reason to stop working.
-func (r Reporter) report(ctx context.Context, state State) {
+func (r Reporter) report(ctx context.Context, state State) (stored bool) {
 	numbers, err := gather(r.From)
 	if err != nil {
 		r.Log.Warn("cannot report to the fleet", zap.Error(err))
-		return
+		return false
 	}
 	if numbers.draining && state == Working {
 		state = Draining
@@ -108,4 +113,5 @@ func (r Reporter) report(ctx context.Context, state State) {
 	if err != nil {
 		r.Log.Debug("cannot report to the fleet; the next report says the same", zap.Error(err))
 	}
+	return err == nil
 }

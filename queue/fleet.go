@@ -6,6 +6,7 @@ import (
 	"iter"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 )
 
@@ -25,8 +26,12 @@ type FleetReport struct {
 	Text   []byte
 }
 
-// StoreFleetReport keeps what a process says of itself.
+// StoreFleetReport keeps what a process says of itself. It does not wait for a
+// server that is away.
 func (q *Queue) StoreFleetReport(ctx context.Context, process string, report []byte) error {
+	if !q.conn.IsConnected() {
+		return fmt.Errorf("store a report of %s: %w", process, nats.ErrDisconnected)
+	}
 	_, err := q.js.Publish(ctx, "tocsin.fleet."+process, report)
 	return wrap(err, "store a report of %s", process)
 }

@@ -118,9 +118,9 @@ func TestFleetDoesItsWholeWorkWithTheLeastPermissions(t *testing.T) {
 	g.hook.Answer("/gone", farend.HookAnswer{Status: 410})
 	g.operator("setup")
 	g.seed()
-	worker := start(t, append(append([]string{"worker"}, g.role("worker")...), "--metrics-addr", "off", "--retry-initial", "100ms", "--log-level", "debug")...)
-	web := start(t, append(append([]string{"web"}, g.role("web")...), "--http-addr", "127.0.0.1:0", "--api-keys", webKey)...)
-	api := "http://" + regexp.MustCompile(`"address":"([^"]+)"`).FindStringSubmatch(web.says(`"msg":"answering"`))[1]
+	worker := start(t, append(append([]string{"worker"}, g.role("worker")...), "--metrics-addr", "127.0.0.1:0", "--retry-initial", "100ms", "--log-level", "debug")...)
+	web := start(t, append(append([]string{"web"}, g.role("web")...), "--http-addr", "127.0.0.1:0", "--metrics-addr", "127.0.0.1:0", "--api-keys", webKey)...)
+	api := "http://" + regexp.MustCompile(`"msg":"answering","address":"([^"]+)"`).FindStringSubmatch(web.says(`"msg":"answering",`))[1]
 	worker.says(`"working"`)
 
 	for _, user := range []string{"fine", "later", "dead", "gone"} {

@@ -13,6 +13,7 @@ import (
 	"go.uber.org/zap"
 
 	"tocsin/breaker"
+	"tocsin/fleet"
 	"tocsin/metrics"
 	"tocsin/queue"
 )
@@ -28,19 +29,21 @@ type watched struct {
 	redis    redis.UniversalClient
 	channels []string // all that there are
 	figures  *metrics.Metrics
+	role     string // in the fleet
 }
 
 // serve answers there, and keeps the figures up to date, until stop is called.
 // The address is not for the public. ctx ends when the process is told to stop.
 func (f metricsFlags) serve(ctx context.Context, w watched, log *zap.Logger) (stop func(), err error) {
 	context.AfterFunc(ctx, w.figures.Drain)
-	stopSampling := w.sample(context.WithoutCancel(ctx))
+	stopSampling, leave := w.sample(context.WithoutCancel(ctx)), w.report(log)
+	unwatch := func() { leave(); stopSampling() }
 	if f.MetricsAddr == "off" {
-		return stopSampling, nil
+		return unwatch, nil
 	}
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", f.MetricsAddr)
 	if err != nil {
-		stopSampling()
+		unwatch()
 		return nil, fmt.Errorf("TOCSIN_METRICS_ADDR: %w (another process of Tocsin on this machine? give each its own, or 'off')", err)
 	}
 	log.Info("answering /healthz, /readyz and /metrics", zap.Stringer("address", listener.Addr()))
@@ -48,7 +51,14 @@ func (f metricsFlags) serve(ctx context.Context, w watched, log *zap.Logger) (st
 	mux.Handle("/", healthHandler(w.queue, w.redis))
 	mux.Handle("GET /metrics", w.figures.Handler())
 	stopServing := serve(listener, mux, log)
-	return func() { stopServing(); stopSampling() }, nil
+	return func() { stopServing(); unwatch() }, nil
+}
+
+// report tells the fleet of this process, until it leaves.
+func (w watched) report(log *zap.Logger) (leave func()) {
+	return fleet.Reporter{
+		Self: fleet.NewSelf(w.role, version()), From: w.figures.Gatherer(), To: w.queue, Log: log,
+	}.Start()
 }
 
 // sample reads what other servers know, until stop is called: also while the

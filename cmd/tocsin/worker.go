@@ -9,6 +9,7 @@ import (
 	"go.uber.org/zap"
 
 	"tocsin/breaker"
+	"tocsin/fleet"
 	"tocsin/metrics"
 	"tocsin/pace"
 	"tocsin/prefs"
@@ -64,7 +65,7 @@ func (c *workerCmd) Run(ctx context.Context, std stdio) error {
 	}
 	defer q.Close()
 	figures := metrics.New(version())
-	stopWatch, err := c.Watch.serve(ctx, watched{q, client, c.every(), figures}, log)
+	stopWatch, err := c.Watch.serve(ctx, watched{q, client, c.every(), figures, fleet.RoleWorker}, log)
 	if err != nil {
 		return err
 	}
