@@ -32,6 +32,7 @@ var units = map[string]unit{
 	"times":      {"× without", false},
 	"share":      {"of without", true},
 	"drained":    {"s", false},
+	"seconds":    {"s", false},
 	"growth":     {"× at the start", false},
 }
 

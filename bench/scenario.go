@@ -39,6 +39,7 @@ func Scenarios() []Scenario {
 		dueAtOnce(),
 		endpointBack(),
 		soak(),
+		letters(),
 	}
 }
 

@@ -73,7 +73,11 @@ func (s *Site) forgetPeaks() error {
 func (s *Site) notePeaks(f Figures) error {
 	pids := s.pids()
 	for _, name := range fleet {
-		bytes, err := peak(pids[name])
+		pid, runs := pids[name]
+		if !runs {
+			continue
+		}
+		bytes, err := peak(pid)
 		if err != nil {
 			return err
 		}

@@ -40,7 +40,7 @@ func TestUsersOfNATSMayDoTheirPartAlone(t *testing.T) {
 				"$JS.API.STREAM.PURGE.TOCSIN_DELIVERIES", "$JS.API.STREAM.MSG.DELETE.TOCSIN_DEAD", "$JS.API.STREAM.NAMES", "$JS.API.STREAM.LIST",
 				"$JS.API.STREAM.CREATE.OTHER", "$JS.API.STREAM.INFO.OTHER", "$JS.API.CONSUMER.CREATE.OTHER.x", "$JS.API.CONSUMER.MSG.NEXT.OTHER.x",
 				"$JS.API.CONSUMER.CREATE.TOCSIN_LEDGER.x", "$JS.API.DIRECT.GET.TOCSIN_LEDGER", "$JS.API.DIRECT.GET.TOCSIN_DEAD",
-				"$JS.API.CONSUMER.DELETE.TOCSIN_DELIVERIES.webhook", "$JS.API.CONSUMER.PAUSE.TOCSIN_DELIVERIES.webhook",
+				"$JS.API.CONSUMER.DELETE.TOCSIN_DELIVERIES.webhook", "$KV.TOCSIN_PAUSES.webhook",
 			},
 			listen:   []string{"_INBOX_worker.x.*"},
 			noListen: []string{">", "tocsin.>", "tocsin.deliveries.>", "_INBOX.>", "_INBOX_web.>", "_INBOX_operator.>", "$JS.>"},
@@ -50,7 +50,7 @@ func TestUsersOfNATSMayDoTheirPartAlone(t *testing.T) {
 				"tocsin.events.job.fail", "tocsin.deliveries.webhook", "tocsin.ledger.acme.ada", "tocsin.audit.ada", "tocsin.fleet.w1",
 				"$JS.API.INFO", "$JS.API.DIRECT.GET.TOCSIN_LEDGER", "$JS.API.DIRECT.GET.TOCSIN_DEAD", "$JS.API.DIRECT.GET.TOCSIN_FLEET",
 				"$JS.API.STREAM.MSG.DELETE.TOCSIN_DEAD", "$JS.API.CONSUMER.PAUSE.TOCSIN_DELIVERIES.webhook",
-				"$KV.TOCSIN_REPLAYS.r1", "$JS.API.STREAM.CREATE.KV_TOCSIN_REPLAYS",
+				"$KV.TOCSIN_REPLAYS.r1", "$JS.API.STREAM.CREATE.KV_TOCSIN_REPLAYS", "$KV.TOCSIN_PAUSES.webhook",
 			},
 			noPublish: []string{
 				"tocsin.retries.5s.webhook", "tocsin.dead.webhook.job.fail", "other",

@@ -2,9 +2,8 @@ package ledger
 
 import (
 	"cmp"
-	"maps"
 	"slices"
-	"time"
+	"strings"
 
 	"tocsin/schema"
 )
@@ -16,23 +15,45 @@ import (
 type Audit struct {
 	deliveries map[string]*traced // by id
 	waiting    map[string]bool
+	stuck      map[string]bool
 	routed     uint64
+	names      map[string]string // one copy of each text that many deliveries share
 }
 
 // traced is what the audit knows of a delivery. It holds no more than that: there
 // can be millions.
 type traced struct {
-	planned   *schema.Record // of the plan that it belongs to
-	place     schema.Planned
+	plan      *plan // that it belongs to
+	id        string
+	channel   string
+	target    string
 	end       schema.RecordKind
 	round     int // of replays, that the end belongs to
 	delivered int
-	last      time.Time // when it was delivered last
+	last      int64 // when it was delivered last, in nanoseconds
+}
+
+// plan is what the audit remembers of a record of kind planned.
+type plan struct {
+	account, user, source, event string
+	sequence                     uint64
 }
 
 // NewAudit makes an audit that knows of nothing.
 func NewAudit() *Audit {
-	return &Audit{deliveries: map[string]*traced{}, waiting: map[string]bool{}}
+	return &Audit{
+		deliveries: map[string]*traced{}, waiting: map[string]bool{}, stuck: map[string]bool{}, names: map[string]string{},
+	}
+}
+
+// name is text without the message that it was read from, and but one copy of it.
+func (a *Audit) name(text string) string {
+	if known, ok := a.names[text]; ok {
+		return known
+	}
+	text = strings.Clone(text)
+	a.names[text] = text
+	return text
 }
 
 // Routed notes up to which event of TOCSIN_EVENTS all are routed. Of a later one
@@ -42,14 +63,30 @@ func (a *Audit) Routed(sequence uint64) { a.routed = sequence }
 // Waits notes that a delivery lies in a queue.
 func (a *Audit) Waits(id string) { a.waiting[id] = true }
 
+// Stuck notes that a delivery lies in a queue that will never hand it out again.
+// That is no waiting.
+func (a *Audit) Stuck(id string) { a.stuck[id] = true }
+
+// Needs reports whether a delivery that is stuck is to be handed out again:
+// nothing has become of it, and it waits nowhere else. known is whether the audit
+// can tell.
+func (a *Audit) Needs(id string) (needs, known bool) {
+	t := a.deliveries[id]
+	if t == nil || t.plan == nil {
+		return false, false
+	}
+	return t.end == "" && !a.waiting[id], true
+}
+
 // Add notes a record. One that is there twice counts once: a worker stores it
 // again when it has not heard that it is stored. Another attempt that arrived,
 // after a crash, has another time.
 func (a *Audit) Add(r schema.Record) {
 	if r.Kind == schema.RecordPlanned {
-		for _, p := range r.Deliveries {
-			t := a.trace(p.ID)
-			t.planned, t.place = &r, p
+		p := &plan{a.name(r.Account), a.name(r.User), a.name(r.Source), r.Event, r.Sequence}
+		for _, d := range r.Deliveries {
+			t := a.trace(d.ID)
+			t.plan, t.channel, t.target = p, a.name(d.Channel), a.name(d.Target)
 		}
 		return
 	}
@@ -61,14 +98,14 @@ func (a *Audit) Add(r schema.Record) {
 			t.end = r.Kind
 		}
 	}
-	if r.Kind == schema.RecordDelivered && !r.At.Equal(t.last) {
-		t.delivered, t.last = t.delivered+1, r.At
+	if at := r.At.UnixNano(); r.Kind == schema.RecordDelivered && at != t.last {
+		t.delivered, t.last = t.delivered+1, at
 	}
 }
 
 func (a *Audit) trace(id string) *traced {
 	if a.deliveries[id] == nil {
-		a.deliveries[id] = &traced{}
+		a.deliveries[id] = &traced{id: id}
 	}
 	return a.deliveries[id]
 }
@@ -81,6 +118,10 @@ type Result struct {
 	Suppressed int `json:"suppressed"`
 	Dead       int `json:"dead"`
 	Waiting    int `json:"waiting"`
+
+	// Stuck lie in a queue although they were acknowledged: a NATS server that was
+	// killed had forgotten to remove them. Those that have not ended are missing.
+	Stuck int `json:"stuck"`
 
 	Missing []Loss `json:"missing"` // planned, not ended, and waiting nowhere
 	Double  []Loss `json:"double"`  // the far end has accepted it more than once
@@ -101,10 +142,9 @@ type Loss struct {
 // Result counts the deliveries whose plan the audit has seen. Others were
 // planned before the time that is audited.
 func (a *Audit) Result() Result {
-	result := Result{Missing: []Loss{}, Double: []Loss{}}
-	for _, id := range slices.Sorted(maps.Keys(a.deliveries)) {
-		t := a.deliveries[id]
-		if t.planned == nil {
+	result := Result{Stuck: len(a.stuck), Missing: []Loss{}, Double: []Loss{}}
+	for id, t := range a.deliveries {
+		if t.plan == nil {
 			continue
 		}
 		result.Planned++
@@ -115,7 +155,7 @@ func (a *Audit) Result() Result {
 			result.Suppressed++
 		case t.end == schema.RecordDead:
 			result.Dead++
-		case a.waiting[id], t.planned.Sequence > a.routed:
+		case a.waiting[id], t.plan.sequence > a.routed:
 			result.Waiting++
 		default:
 			result.Missing = append(result.Missing, t.loss(0))
@@ -124,14 +164,17 @@ func (a *Audit) Result() Result {
 			result.Double = append(result.Double, t.loss(t.delivered))
 		}
 	}
-	slices.SortStableFunc(result.Double, func(a, b Loss) int { return cmp.Compare(b.Times, a.Times) })
+	for _, losses := range [...][]Loss{result.Missing, result.Double} {
+		slices.SortFunc(losses, func(a, b Loss) int {
+			return cmp.Or(cmp.Compare(b.Times, a.Times), cmp.Compare(a.Delivery, b.Delivery))
+		})
+	}
 	return result
 }
 
 func (t *traced) loss(times int) Loss {
 	return Loss{
-		Delivery: t.place.ID, Account: t.planned.Account, User: t.planned.User,
-		Channel: t.place.Channel, Target: t.place.Target,
-		Source: t.planned.Source, Event: t.planned.Event, Times: times,
+		Delivery: t.id, Account: t.plan.account, User: t.plan.user, Channel: t.channel, Target: t.target,
+		Source: t.plan.source, Event: t.plan.event, Times: times,
 	}
 }

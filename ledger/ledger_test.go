@@ -254,3 +254,28 @@ func TestAuditConserves(t *testing.T) {
 		require.Equal(t, r.Planned, r.Delivered+r.Suppressed+r.Dead+r.Waiting+len(r.Missing))
 	})
 }
+
+// What lies in a queue that will not hand it out again waits for nothing.
+func TestAuditTellsWhatIsStuck(t *testing.T) {
+	t.Parallel()
+	audit := ledger.NewAudit()
+	audit.Routed(7)
+	for _, event := range []string{"ended", "lost", "parked", "unplanned"} {
+		audit.Stuck(event + "-webhook")
+		if event != "unplanned" {
+			audit.Add(planned(event, noon, "webhook"))
+		}
+	}
+	audit.Add(record(schema.RecordDelivered, "ended", "webhook", after(1), attempt(1)))
+	audit.Waits("parked-webhook")
+	r := audit.Result()
+	require.Equal(t, []int{3, 1, 1, 4}, []int{r.Planned, r.Delivered, r.Waiting, r.Stuck})
+	require.Len(t, r.Missing, 1)
+	require.Equal(t, "lost", r.Missing[0].Event)
+	for event, want := range map[string][2]bool{
+		"ended": {false, true}, "lost": {true, true}, "parked": {false, true}, "unplanned": {false, false},
+	} {
+		needs, known := audit.Needs(event + "-webhook")
+		require.Equal(t, want, [2]bool{needs, known}, event)
+	}
+}

@@ -93,6 +93,12 @@ func TestStore(t *testing.T) {
 		"of two who note how a target fares one does": testOfTwoWhoNoteHowATargetFaresOneDoes,
 		"how a target fared is forgotten with it":     testHowATargetFaredIsForgottenWithIt,
 		"the owner sees how a target fares":           testTheOwnerSeesHowATargetFares,
+		"a backup holds everything":                   testABackupHoldsEverything,
+		"restore replaces nobody unasked":             testRestoreReplacesNobodyUnasked,
+		"restore forgets how targets fared":           testRestoreForgetsHowTargetsFared,
+		"restore goes on where it was":                testRestoreGoesOnWhereItWas,
+		"restore counts targets that it cannot open":  testRestoreCountsTargetsThatItCannotOpen,
+		"restore refuses what is no whole backup":     testRestoreRefusesWhatIsNoWholeBackup,
 	}
 	for name, start := range backends() {
 		t.Run(name, func(t *testing.T) {

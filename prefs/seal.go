@@ -8,6 +8,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -107,6 +108,19 @@ func (k Keyring) decrypt(sealed string, bound []byte) ([]byte, error) {
 		}
 	}
 	return nil, fmt.Errorf("key %.8q is not in TOCSIN_SECRETS_KEY", parts[1])
+}
+
+// foreign counts the targets of a user that were sealed by a key that is not here.
+func (k Keyring) foreign(u Saved) int {
+	n := 0
+	for _, sealed := range u.Targets {
+		parts := strings.Split(sealed, ".")
+		known := func(key sealingKey) bool { return len(parts) == 3 && key.id == parts[1] }
+		if !slices.ContainsFunc(k.keys, known) {
+			n++
+		}
+	}
+	return n
 }
 
 // boundTo is the additional data of a sealed value: with it, a value copied to

@@ -2,35 +2,12 @@ package queue
 
 import (
 	"context"
-	"errors"
 	"fmt"
+	"slices"
 	"time"
-
-	"github.com/nats-io/nats.go/jetstream"
 
 	"tocsin/schema"
 )
-
-// ErrNoEvent says that an event is no longer kept.
-var ErrNoEvent = errors.New("the event is no longer kept")
-
-// Event reads an event where it was published. The error is ErrNoEvent if it is
-// not there any more.
-func (q *Queue) Event(ctx context.Context, sequence uint64) (PublishedEvent, error) {
-	msg, err := q.message(ctx, EventStream, sequence)
-	if errors.Is(err, jetstream.ErrMsgNotFound) {
-		return PublishedEvent{}, fmt.Errorf("%w: %d", ErrNoEvent, sequence)
-	}
-	if err != nil {
-		return PublishedEvent{}, fmt.Errorf("read event %d: %w", sequence, err)
-	}
-	return PublishedEvent{
-		Message: schema.Message{
-			Subject: msg.Subject, Header: schema.Header(withoutPlace(msg.Header)), Body: msg.Data, Stored: msg.Time,
-		},
-		Sequence: sequence,
-	}, nil
-}
 
 // Redeliver sends a delivery on its way once more, whatever became of it, under
 // the same id and with a new retry window. replay counts from 1: the same replay
@@ -43,44 +20,83 @@ func (q *Queue) Redeliver(ctx context.Context, d schema.Delivery, replay int, di
 	if died.IsZero() {
 		return nil
 	}
-	return q.exhume(ctx, d, replay, died)
+	d.Replays = replay
+	return q.Exhume(ctx, []schema.Delivery{d}, died)
 }
 
 // burial is by how much at most a dead letter is stored before or after the time
 // that the ledger gives: both are stored together, and clocks differ.
 const burial = time.Minute
 
-// exhume removes the dead letter of a delivery that died at about that time,
-// before the replay. One that is not found is no error: somebody else may have
-// removed it.
-func (q *Queue) exhume(ctx context.Context, d schema.Delivery, replay int, died time.Time) error {
-	f := LetterFilter{Channel: d.Channel, Type: d.Event.Type, Since: died.Add(-burial)}
-	for letter, err := range q.DeadLetters(ctx, f, 0) {
-		if err != nil {
-			return err
+// Exhume removes the dead letters of deliveries that live again, and died at
+// about these times, before the replay that they are in now. One that is not
+// found is no error: somebody else may have removed it.
+func (q *Queue) Exhume(ctx context.Context, lives []schema.Delivery, died ...time.Time) error {
+	type yard struct{ channel, typeName string }
+	yards := map[yard]map[string]int{} // the replay of each, by delivery id
+	for _, d := range lives {
+		at := yard{d.Channel, d.Event.Type}
+		if yards[at] == nil {
+			yards[at] = map[string]int{}
 		}
-		if letter.Died.After(died.Add(burial)) {
-			return nil
+		yards[at][d.ID()] = d.Replays
+	}
+	var old []uint64
+	for at, replays := range yards {
+		f := LetterFilter{
+			Channel: at.channel, Type: at.typeName,
+			Since: slices.MinFunc(died, time.Time.Compare).Add(-burial), Until: slices.MaxFunc(died, time.Time.Compare).Add(burial),
 		}
-		old := letter.Delivery
-		if old == nil || old.ID() != d.ID() || old.Replays >= replay { // it may have died again by now
-			continue
-		}
-		if err := q.discardIfThere(ctx, letter.Sequence); err != nil {
-			return err
+		for letter, err := range q.DeadLetters(ctx, f, 0) {
+			if err != nil {
+				return err
+			}
+			if !letter.Died.Before(f.Until) {
+				break
+			}
+			if was := letter.Delivery; was != nil && was.Replays < replays[was.ID()] { // it may have died again by now
+				old = append(old, letter.Sequence)
+			}
 		}
 	}
-	return nil
+	return q.DiscardAll(ctx, old)
+}
+
+// RouteAgain stores what an event means now: deliveries that there never were as
+// the router stores them, and those with Replays as ones that begin anew. It may
+// be called again with the same plans.
+func (q *Queue) RouteAgain(ctx context.Context, plans []schema.Plan) error {
+	var anew []keyed
+	var first []schema.Plan
+	for _, p := range plans {
+		fresh := p
+		fresh.Deliveries = nil
+		for _, d := range p.Deliveries {
+			if d.Replays == 0 {
+				fresh.Deliveries = append(fresh.Deliveries, d)
+			} else {
+				anew = append(anew, again(d, d.Replays)...)
+			}
+		}
+		if len(fresh.Deliveries) > 0 {
+			first = append(first, fresh)
+		}
+	}
+	if err := q.PublishPlans(ctx, first); err != nil {
+		return err
+	}
+	return wrap(q.storeAll(ctx, anew), "send %d deliveries again", len(anew)/2)
 }
 
 // again is a delivery that begins anew, for the n-th time, under the same id, as
 // it is stored.
 func again(d schema.Delivery, n int) []keyed {
 	d = schema.Delivery{
-		Event: d.Event, User: d.User, Channel: d.Channel, Target: d.Target, Since: d.Since, Planned: time.Now(), Replays: n,
+		Event: d.Event, User: d.User, Channel: d.Channel, Target: d.Target, Since: d.Since, Planned: time.Now(),
+		Replays: n, Crowd: d.Crowd,
 	}
 	return []keyed{
 		{Msg: entry(d.Record(schema.RecordReplayed, d.Planned))},
-		{encode(schema.DeliverySubject(d.Channel), d), firstAttemptKey(d)},
+		{encode(firstSubject(d), d), firstAttemptKey(d)},
 	}
 }

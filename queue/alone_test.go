@@ -2,6 +2,7 @@ package queue_test
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"sync/atomic"
 	"testing"
@@ -269,6 +270,9 @@ func TestDeferredEventIsHandedOutAsItWasPublished(t *testing.T) {
 	routed, err := q.Routed(t.Context())
 	require.NoError(t, err)
 	require.Zero(t, routed)
+	backlog, err := q.Backlog(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, []string{queue.Routing}, slices.Collect(maps.Keys(backlog.Oldest)))
 	close(finish)
 	eventuallyEmpty(t, js, queue.DeliveryStream)
 	routed, err = q.Routed(t.Context())

@@ -110,7 +110,7 @@ func TestPoolTellsItsMeter(t *testing.T) {
 		panic("unreachable")
 	})
 	pool.Events(8, func(context.Context, queue.PublishedEvent) queue.Outcome { return queue.Done() })
-	require.Equal(t, map[string]int{"webhook": 16 + 16 + 8*4 + 1, queue.Routing: 8 + 1}, c.slots)
+	require.Equal(t, map[string]int{"webhook": 16 + 16 + 8*4 + 1, queue.Routing: 8 + 2 + 1}, c.slots)
 	stop := running(t, pool)
 	require.Equal(t, queue.Gone, receive(t, c.buried))
 	stop()

@@ -1,16 +1,17 @@
 package queue
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"iter"
-	"maps"
 	"slices"
 	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+	"golang.org/x/sync/errgroup"
 
 	"tocsin/schema"
 )
@@ -96,10 +97,9 @@ func readLetter(msg *jetstream.RawStreamMsg) DeadLetter {
 	return letter
 }
 
-// withoutPlace leaves out what a direct read adds to the headers of a message:
+// withoutPlace takes away what a direct read adds to the headers of a message:
 // where it lies (ADR-31).
 func withoutPlace(header nats.Header) nats.Header {
-	header = maps.Clone(header)
 	for _, name := range [...]string{
 		jetstream.StreamHeader, jetstream.SubjectHeader, jetstream.SequenceHeader, jetstream.TimeStampHeaer,
 		"Nats-Num-Pending", "Nats-Last-Sequence", "Nats-UpTo-Sequence",
@@ -107,6 +107,49 @@ func withoutPlace(header nats.Header) nats.Header {
 		delete(header, name)
 	}
 	return header
+}
+
+// LastLetter is the sequence of the newest dead letter there ever was.
+func (q *Queue) LastLetter(ctx context.Context) (uint64, error) { return q.last(ctx, DeadStream) }
+
+// LetterCount says how many dead letters of a channel and type there are.
+type LetterCount struct {
+	Channel string `json:"channel"` // EventLetters for events
+	Type    string `json:"type"`
+	Count   int    `json:"count"`
+}
+
+// CountLetters counts the dead letters by channel and type, the most first. It
+// reads none of them, and so takes no longer for a million than for one. Of f
+// only channel and type narrow it.
+func (q *Queue) CountLetters(ctx context.Context, f LetterFilter) ([]LetterCount, error) {
+	stream, err := q.js.Stream(ctx, DeadStream)
+	if err != nil {
+		return nil, fmt.Errorf("look up stream %s: %w", DeadStream, err)
+	}
+	info, err := stream.Info(ctx, jetstream.WithSubjectFilter(f.subject()))
+	if err != nil {
+		return nil, fmt.Errorf("count the dead letters on %s: %w", f.subject(), err)
+	}
+	counts := make([]LetterCount, 0, len(info.State.Subjects))
+	for subject, n := range info.State.Subjects {
+		c := LetterCount{Count: int(n)} //nolint:gosec // there are not so many
+		c.Channel, c.Type = DeadLetter{Subject: subject}.Place()
+		counts = append(counts, c)
+	}
+	slices.SortFunc(counts, func(a, b LetterCount) int {
+		return cmp.Or(cmp.Compare(b.Count, a.Count), cmp.Compare(a.Channel, b.Channel), cmp.Compare(a.Type, b.Type))
+	})
+	return counts, nil
+}
+
+// BuryAll stores deliveries as dead letters that nobody has in hand.
+func (q *Queue) BuryAll(ctx context.Context, deliveries []schema.Delivery, death Death) error {
+	letters := make([]keyed, len(deliveries))
+	for i, d := range deliveries {
+		letters[i] = keyed{Msg: deadDelivery(d, death)}
+	}
+	return q.storeAll(ctx, letters)
 }
 
 // Replay sends dead letters on their way again: a delivery to its channel, with
@@ -121,12 +164,11 @@ func (q *Queue) Replay(ctx context.Context, letters ...DeadLetter) error {
 	if err := q.storeAll(ctx, revived); err != nil {
 		return fmt.Errorf("replay %d dead letters: %w", len(letters), err)
 	}
-	for _, l := range letters {
-		if err := q.discardIfThere(ctx, l.Sequence); err != nil {
-			return err
-		}
+	sequences := make([]uint64, len(letters))
+	for i, l := range letters {
+		sequences[i] = l.Sequence
 	}
-	return nil
+	return q.DiscardAll(ctx, sequences)
 }
 
 // revive is what a replay stores. Its key keeps one that is repeated, because it
@@ -154,25 +196,48 @@ func reviveEvent(letter DeadLetter) *nats.Msg {
 	return &nats.Msg{Subject: nats.Header(letter.Header).Get(headerSubject), Header: header, Data: letter.Body}
 }
 
-// Discard removes a dead letter for good.
+// Discard removes a dead letter for good. The error is ErrNoLetter if it is not
+// there.
 func (q *Queue) Discard(ctx context.Context, sequence uint64) error {
 	stream, err := q.js.Stream(ctx, DeadStream)
 	if err != nil {
 		return fmt.Errorf("look up stream %s: %w", DeadStream, err)
 	}
+	return q.discard(ctx, stream, sequence)
+}
+
+// discarders is how many letters are removed at the same time: the server takes
+// them one by one, and waits for no answer of ours.
+const discarders = 16
+
+// DiscardAll removes dead letters for good, as far as they are there.
+func (q *Queue) DiscardAll(ctx context.Context, sequences []uint64) error {
+	if len(sequences) == 0 {
+		return nil
+	}
+	stream, err := q.js.Stream(ctx, DeadStream)
+	if err != nil {
+		return fmt.Errorf("look up stream %s: %w", DeadStream, err)
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(discarders)
+	for _, sequence := range sequences {
+		group.Go(func() error {
+			if err := q.discard(ctx, stream, sequence); !errors.Is(err, ErrNoLetter) {
+				return err
+			}
+			return nil // somebody else has removed it
+		})
+	}
+	return group.Wait()
+}
+
+func (q *Queue) discard(ctx context.Context, stream jetstream.Stream, sequence uint64) error {
 	if err := stream.DeleteMsg(ctx, sequence); err != nil {
 		if _, gone := q.DeadLetter(ctx, sequence); errors.Is(gone, ErrNoLetter) {
 			return gone
 		}
 		return fmt.Errorf("remove dead letter %d: %w", sequence, err)
-	}
-	return nil
-}
-
-// discardIfThere is Discard for a letter that somebody else may have removed.
-func (q *Queue) discardIfThere(ctx context.Context, sequence uint64) error {
-	if err := q.Discard(ctx, sequence); !errors.Is(err, ErrNoLetter) {
-		return err
 	}
 	return nil
 }

@@ -12,6 +12,8 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"go.uber.org/zap"
+
+	"tocsin/faultpoint"
 )
 
 const (
@@ -213,6 +215,9 @@ func (l lane) ensureConsumer(ctx context.Context) (jetstream.Consumer, error) {
 // trying while NATS is away. If ctx ends first, the message is left for
 // another worker, and stored is false.
 func (q *Queue) settle(ctx context.Context, msg jetstream.Msg, o Outcome) (stored bool) {
+	if faultpoint.On {
+		faultpoint.Reached("before store: " + o.String())
+	}
 	err := backoff.RetryNotify(func() error { return q.storeNext(ctx, msg, o) },
 		backoff.WithContext(outage(), ctx),
 		func(err error, next time.Duration) {
@@ -221,6 +226,9 @@ func (q *Queue) settle(ctx context.Context, msg jetstream.Msg, o Outcome) (store
 	if err != nil {
 		q.log.Warn("left a message for another worker", zap.Error(err))
 		return false
+	}
+	if faultpoint.On {
+		faultpoint.Reached("before ack: " + o.String())
 	}
 	switch o.verdict {
 	case abandon:

@@ -7,10 +7,12 @@ import (
 	"fmt"
 	"iter"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+	"golang.org/x/sync/errgroup"
 
 	"tocsin/schema"
 )
@@ -52,49 +54,57 @@ func (l LedgerQuery) subject() string {
 // it, or another program.
 func (q *Queue) Ledger(ctx context.Context, l LedgerQuery) iter.Seq2[schema.Record, error] {
 	return func(yield func(schema.Record, error) bool) {
-		from := place{stream: LedgerStream, subject: l.subject(), since: l.Since}
-		err := q.each(ctx, from, func(msg *jetstream.RawStreamMsg) bool {
-			if !l.Until.IsZero() && !msg.Time.Before(l.Until) {
-				return false
-			}
-			var record schema.Record
-			if json.Unmarshal(msg.Data, &record) != nil {
-				return true
-			}
-			return yield(record, nil)
-		})
+		last, err := q.last(ctx, LedgerStream)
+		if err == nil {
+			err = q.records(ctx, l, last, func(r schema.Record) bool { return yield(r, nil) })
+		}
 		if err != nil {
 			yield(schema.Record{}, fmt.Errorf("read the ledger: %w", err))
 		}
 	}
 }
 
-// Waiting reads the deliveries that wait for an attempt, the first or a later
-// one, as they lie in their queues. One that is moved from queue to queue
-// meanwhile can be missed, or come twice.
-func (q *Queue) Waiting(ctx context.Context) iter.Seq2[schema.Delivery, error] {
-	return func(yield func(schema.Delivery, error) bool) {
-		for _, from := range [...]place{
-			{stream: DeliveryStream, subject: deliverySubjects},
-			{stream: RetryStream, subject: retrySubjects},
-		} {
-			more := true
-			err := q.each(ctx, from, func(msg *jetstream.RawStreamMsg) bool {
-				d, err := decode(msg.Header, msg.Data)
-				if err != nil { // a suspected event, or what its lane will bury
-					return true
-				}
-				more = yield(d, nil)
-				return more
-			})
-			if err != nil {
-				yield(schema.Delivery{}, fmt.Errorf("read what waits: %w", err))
-			}
-			if err != nil || !more {
-				return
-			}
-		}
+// readers is how many questions are put to the ledger at the same time.
+const readers = 8
+
+// Ledgers answers several questions beside each other. Records of one question
+// come oldest first; do is called for one record at a time.
+func (q *Queue) Ledgers(ctx context.Context, questions []LedgerQuery, do func(schema.Record)) error {
+	if len(questions) == 0 {
+		return nil
 	}
+	last, err := q.last(ctx, LedgerStream)
+	if err != nil {
+		return fmt.Errorf("read the ledger: %w", err)
+	}
+	var one sync.Mutex
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(readers)
+	for _, l := range questions {
+		group.Go(func() error {
+			return q.records(ctx, l, last, func(r schema.Record) bool {
+				one.Lock()
+				defer one.Unlock()
+				do(r)
+				return true
+			})
+		})
+	}
+	return wrap(group.Wait(), "read the ledger")
+}
+
+func (q *Queue) records(ctx context.Context, l LedgerQuery, last uint64, do func(schema.Record) bool) error {
+	from := place{stream: LedgerStream, subject: l.subject(), since: l.Since}
+	return q.upTo(ctx, from, last, func(msg *jetstream.RawStreamMsg) bool {
+		if !l.Until.IsZero() && !msg.Time.Before(l.Until) {
+			return false
+		}
+		var record schema.Record
+		if json.Unmarshal(msg.Data, &record) != nil {
+			return true
+		}
+		return do(record)
+	})
 }
 
 // Routed is the sequence up to which every event of TOCSIN_EVENTS has been

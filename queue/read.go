@@ -11,8 +11,10 @@ import (
 )
 
 // A page is what one request reads of a stream: so many messages, or so many
-// bytes, because a dead letter may have a megabyte.
+// bytes, because a dead letter may have a megabyte. The first page of several is
+// short: who lists a few letters needs no more of them.
 const (
+	firstPage    = 125
 	pageMessages = 1000
 	pageBytes    = 8 << 20
 )
@@ -30,13 +32,26 @@ type place struct {
 // and so can also read a work queue that workers consume. No more than a page is
 // held at a time.
 func (q *Queue) each(ctx context.Context, p place, do func(*jetstream.RawStreamMsg) bool) error {
-	stream, err := q.js.Stream(ctx, p.stream)
+	last, err := q.last(ctx, p.stream)
 	if err != nil {
-		return fmt.Errorf("look up stream %s: %w", p.stream, err)
+		return err
 	}
-	last := stream.CachedInfo().State.LastSeq
-	for p.after < last {
-		read, more, err := q.page(ctx, p, last, do)
+	return q.upTo(ctx, p, last, do)
+}
+
+// last is the sequence of the newest message that a stream ever had.
+func (q *Queue) last(ctx context.Context, stream string) (uint64, error) {
+	s, err := q.js.Stream(ctx, stream)
+	if err != nil {
+		return 0, fmt.Errorf("look up stream %s: %w", stream, err)
+	}
+	return s.CachedInfo().State.LastSeq, nil
+}
+
+// upTo is each for messages up to the sequence last.
+func (q *Queue) upTo(ctx context.Context, p place, last uint64, do func(*jetstream.RawStreamMsg) bool) error {
+	for size := firstPage; p.after < last; size = min(2*size, pageMessages) {
+		read, more, err := q.page(ctx, p, size, last, do)
 		if err == nil && more {
 			err = ctx.Err() // a page whose time is over ends like one that was read
 		}
@@ -48,16 +63,16 @@ func (q *Queue) each(ctx context.Context, p place, do func(*jetstream.RawStreamM
 	return nil
 }
 
-// page reads one page, up to the message last, and says up to where it has read,
+// page reads one page of at most size messages, up to the message last, and says up to where it has read,
 // and whether to go on.
-func (q *Queue) page(ctx context.Context, p place, last uint64, do func(*jetstream.RawStreamMsg) bool) (uint64, bool, error) {
+func (q *Queue) page(ctx context.Context, p place, size int, last uint64, do func(*jetstream.RawStreamMsg) bool) (uint64, bool, error) {
 	ctx, cancel := context.WithTimeout(ctx, publishTimeout)
 	defer cancel()
 	begin := jetstreamext.GetBatchSeq(p.after + 1)
 	if p.after == 0 && !p.since.IsZero() {
 		begin = jetstreamext.GetBatchStartTime(p.since)
 	}
-	messages, err := jetstreamext.GetBatch(ctx, q.js, p.stream, pageMessages,
+	messages, err := jetstreamext.GetBatch(ctx, q.js, p.stream, size,
 		jetstreamext.GetBatchSubject(p.subject), jetstreamext.GetBatchMaxBytes(pageBytes), begin)
 	if err != nil {
 		return p.after, false, err

@@ -22,6 +22,7 @@ const (
 	RetryStream    = "TOCSIN_RETRIES"
 	DeadStream     = "TOCSIN_DEAD"
 	LedgerStream   = "TOCSIN_LEDGER"
+	AuditStream    = "TOCSIN_AUDIT"
 )
 
 // DuplicateWindow is how long a message id is remembered. The server keeps
@@ -37,6 +38,10 @@ const (
 	ledgerAge     = 30 * 24 * time.Hour
 	ledgerBytes   = 4 << 30
 	ledgerPerUser = 10_000 // records of one member of an account
+
+	// An entry of the audit stream has about 300 bytes.
+	auditAge   = 366 * 24 * time.Hour
+	auditBytes = 256 << 20
 
 	// headroom is what a dead letter needs beyond the event it holds: reason,
 	// times and NATS's own headers. The server refuses a bigger event at
@@ -130,14 +135,20 @@ func (q *Queue) streams() []jetstream.StreamConfig {
 			MaxAge: deadAge, Duplicates: DuplicateWindow, AllowDirect: true,
 		},
 		{
-			Name: LedgerStream, Description: "what became of each delivery",
-			Subjects: []string{schema.LedgerSubjects}, Retention: jetstream.LimitsPolicy,
-			MaxAge: ledgerAge, MaxBytes: ledgerBytes, MaxMsgsPerSubject: ledgerPerUser, AllowDirect: true,
-		},
-		{
 			Name: FleetStream, Description: "what processes report of themselves",
 			Subjects: []string{fleetSubjects}, Retention: jetstream.LimitsPolicy,
 			MaxAge: fleetAge, MaxBytes: fleetBytes, MaxMsgsPerSubject: fleetEach, AllowDirect: true,
+		},
+		{
+			Name: AuditStream, Description: "what people and programs did to this installation",
+			Subjects: []string{schema.AuditSubjects}, Retention: jetstream.LimitsPolicy,
+			MaxAge: auditAge, MaxBytes: auditBytes, AllowDirect: true,
+			DenyDelete: true, DenyPurge: true, // nobody takes back what they did
+		},
+		{ // last, because it makes do with what room the others leave
+			Name: LedgerStream, Description: "what became of each delivery",
+			Subjects: []string{schema.LedgerSubjects}, Retention: jetstream.LimitsPolicy,
+			MaxAge: ledgerAge, MaxBytes: ledgerBytes, MaxMsgsPerSubject: ledgerPerUser, AllowDirect: true,
 		},
 	}
 }
@@ -178,7 +189,7 @@ func (q *Queue) createStream(ctx context.Context, want jetstream.StreamConfig) e
 }
 
 // leastBytes is below what any stream with a bound is of use with.
-const leastBytes = 64 << 20
+const leastBytes = 16 << 20
 
 // isFull reports whether a server or account has not enough storage: error codes
 // 10047 and 10002 of JetStream (server/errors.json).

@@ -1,5 +1,5 @@
-// Package replay sends dead letters on their way again, many at a time. A Job is
-// planned first, and shows what it would do; it is run at a rate by any process,
+// Package replay sends dead letters on their way again, and routes events again,
+// many at a time. A Job is planned first, and shows what it would do; it is run at a rate by any process,
 // paused, resumed and cancelled by any other, and goes on where it was after the
 // process that ran it has died.
 package replay
@@ -17,21 +17,25 @@ import (
 	"tocsin/schema"
 )
 
-// Job is a replay of dead letters, as it is kept.
+// Job is a replay of dead letters, or of events, as it is kept.
 type Job struct {
 	ID     string             `json:"id"`
 	State  State              `json:"state"`
-	Filter queue.LetterFilter `json:"filter"`
-	Rate   float64            `json:"rate"` // letters a second; 0: as fast as it goes
+	Filter queue.LetterFilter `json:"filter"`           // of dead letters
+	Events *Events            `json:"events,omitempty"` // set: events are routed again, and no letters replayed
+	Rate   float64            `json:"rate"`             // letters, or deliveries of events, a second; 0: as fast as it goes
 	Made   time.Time          `json:"made"`
 	Plan   Plan               `json:"plan"`
 
-	// Progress. What was replayed just before a process died may be in Gone.
-	Replayed int `json:"replayed"`
-	Skipped  int `json:"skipped"` // not wanted any more; the letters stay
-	Gone     int `json:"gone"`    // once it is done: taken away meanwhile by somebody else
+	// Progress. What was replayed just before a process died may be in Gone, or in
+	// Skipped.
+	Replayed int   `json:"replayed"` // letters, or deliveries of events
+	Skipped  int   `json:"skipped"`  // the letters stay
+	Skips    Skips `json:"skips,omitempty"`
+	Gone     int   `json:"gone"`             // once it is done: letters that somebody else took away meanwhile
+	Routed   int   `json:"routed,omitempty"` // events that were looked at
 
-	// After is the letter up to which all are handled.
+	// After is the letter, or event, up to which all are handled.
 	After uint64 `json:"after"`
 
 	// Holder runs the job, and nobody else does until Leased.
@@ -54,18 +58,69 @@ const (
 // Ended reports whether the job will do nothing more.
 func (s State) Ended() bool { return s == Cancelled || s == Done }
 
-// Handled is how many letters of the plan were looked at.
-func (j Job) Handled() int { return j.Replayed + j.Skipped + j.Gone }
+// Handled is how many letters, or events, of the plan were looked at.
+func (j Job) Handled() int {
+	if j.Events != nil {
+		return j.Routed
+	}
+	return j.Replayed + j.Skipped + j.Gone
+}
+
+// Total is how many letters, or events, the plan has.
+func (j Job) Total() int {
+	if j.Events != nil {
+		return j.Plan.Events
+	}
+	return j.Plan.Letters
+}
+
+// Skips count why letters, and deliveries of events, are not sent again: by a
+// schema.Rule, or one of the words below.
+type Skips map[string]int
+
+// Why something is not sent again, beside the rules.
+const (
+	SkipDelivered = "delivered" // the far end has it
+	SkipWaiting   = "waiting"   // it is on its way
+	SkipInvalid   = "invalid"   // the event does not validate: it is a dead letter
+)
+
+// skip counts n more. An empty why counts nothing.
+func (s *Skips) skip(why string, n int) {
+	if why == "" || n == 0 {
+		return
+	}
+	if *s == nil {
+		*s = Skips{}
+	}
+	(*s)[why] += n
+}
+
+// Sum is how many there are in all.
+func (s Skips) Sum() int {
+	sum := 0
+	for _, n := range s {
+		sum += n
+	}
+	return sum
+}
 
 // held reports whether somebody else runs the job.
 func (j Job) held(by string, now time.Time) bool {
 	return j.State == Running && j.Holder != "" && j.Holder != by && now.Before(j.Leased)
 }
 
-// letters is where dead letters and jobs are kept: a *queue.Queue.
+// letters is where dead letters, events and jobs are kept: a *queue.Queue.
 type letters interface {
+	records
+	waiting
 	DeadLetters(ctx context.Context, f queue.LetterFilter, after uint64) iter.Seq2[queue.DeadLetter, error]
 	Replay(ctx context.Context, letters ...queue.DeadLetter) error
+
+	Events(ctx context.Context, f queue.EventFilter, after uint64) iter.Seq2[queue.PublishedEvent, error]
+	Routed(ctx context.Context) (uint64, error)
+	RouteAgain(ctx context.Context, plans []schema.Plan) error
+	Exhume(ctx context.Context, lives []schema.Delivery, died ...time.Time) error
 
 	Job(ctx context.Context, id string) (value []byte, revision uint64, err error)
 	SaveJob(ctx context.Context, id string, value []byte, revision uint64) error
@@ -73,15 +128,11 @@ type letters interface {
 	RemoveJob(ctx context.Context, id string) error
 }
 
-// wishes say what is still wanted: a *prefs.Store.
-type wishes interface {
-	Suppressed(ctx context.Context, deliveries []schema.Delivery) ([]schema.Rule, error)
-}
-
 // Replays plans, runs and keeps jobs.
 type Replays struct {
 	Letters letters
 	Wishes  wishes // nil: everything counts as wanted; a delivery that is not ends suppressed
+	Routes  routes // of events; nil: none can be routed again
 
 	// Lease is how long a process that says nothing is taken to be running its job:
 	// after its death the job rests for as long. 0 means a minute.

@@ -11,38 +11,46 @@ import (
 	"time"
 
 	"tocsin/queue"
-	"tocsin/schema"
 )
 
 // Plan is what a job has found and would do.
 type Plan struct {
 	Letters  int       `json:"letters"`
-	Unwanted int       `json:"unwanted"` // of these, not wanted any more: they will be skipped
+	Unwanted int       `json:"unwanted"`        // of these, not wanted any more: they will be skipped
+	Skips    Skips     `json:"skips,omitempty"` // all that will be skipped, by why
 	Oldest   time.Time `json:"oldest,omitzero"`
 	Newest   time.Time `json:"newest,omitzero"`
 	Until    uint64    `json:"until"` // the newest letter of the plan: one that dies later is not replayed
+
+	// Of a plan for events.
+	Events     int `json:"events,omitempty"`
+	Deliveries int `json:"deliveries,omitempty"` // that they make: will be sent
+
 	Groups   []Group   `json:"groups"`
 	Examples []Example `json:"examples"`
 }
 
-// Group counts letters that have in common where they went and why they died.
+// Group counts letters that have in common where they went and why they died, or
+// deliveries of events by channel and type.
 type Group struct {
-	Channel string `json:"channel"` // queue.EventLetters for events
+	Channel string `json:"channel"`        // queue.EventLetters for events
+	Type    string `json:"type,omitempty"` // of deliveries of events
 	Host    string `json:"host,omitempty"`
-	Answer  string `json:"answer"` // the far end's status; without one the reason, its numbers as #
+	Answer  string `json:"answer,omitempty"` // the far end's status; without one the reason, its numbers as #
 	Letters int    `json:"letters"`
 }
 
-// Example names one letter.
+// Example names one letter, or one delivery of an event.
 type Example struct {
 	Sequence uint64    `json:"seq"`
-	Died     time.Time `json:"died"`
+	Died     time.Time `json:"died,omitzero"`
+	Stored   time.Time `json:"stored,omitzero"` // of an event
 	Channel  string    `json:"channel"`
 	Type     string    `json:"type"`
 	Account  string    `json:"account,omitempty"`
 	User     string    `json:"user,omitempty"`
 	Host     string    `json:"host,omitempty"`
-	Reason   string    `json:"reason"`
+	Reason   string    `json:"reason,omitempty"`
 }
 
 const (
@@ -65,7 +73,7 @@ func (r *Replays) Plan(ctx context.Context, f queue.LetterFilter, rate float64) 
 		return Job{}, err
 	}
 	job := Job{ID: newID(), State: Planned, Filter: f, Rate: rate, Made: time.Now().UTC()}
-	p := planner{replays: r, groups: map[Group]int{}, named: slices.Clone(f.Sequences)}
+	p := planner{replays: r, groups: map[Group]int{}, named: slices.Clone(f.Sequences), sieve: sieve{replays: r}}
 	for letter, err := range r.Letters.DeadLetters(ctx, f, 0) {
 		if err != nil {
 			return Job{}, err
@@ -95,8 +103,9 @@ type planner struct {
 	replays *Replays
 	plan    Plan
 	groups  map[Group]int
-	named   []uint64          // letters that were named and have not been met
-	asking  []schema.Delivery // whose users have not been asked yet
+	named   []uint64 // letters that were named and have not been met
+	sieve   sieve
+	asking  []queue.DeadLetter // whose users have not been asked yet
 }
 
 func (p *planner) add(ctx context.Context, l queue.DeadLetter, matches bool) error {
@@ -112,33 +121,35 @@ func (p *planner) add(ctx context.Context, l queue.DeadLetter, matches bool) err
 	if len(p.plan.Examples) < mostExamples {
 		p.plan.Examples = append(p.plan.Examples, exampleOf(l))
 	}
-	p.count(groupOf(l))
-	if l.Delivery == nil {
-		return nil
+	p.count(groupOf(l), 1)
+	l.Header, l.Body = nil, nil
+	if l.Delivery != nil {
+		bare := *l.Delivery
+		bare.Event.Data = nil
+		l.Delivery = &bare
 	}
-	bare := *l.Delivery
-	bare.Event.Data = nil
-	if p.asking = append(p.asking, bare); len(p.asking) < batch {
+	if p.asking = append(p.asking, l); len(p.asking) < batch {
 		return nil
 	}
 	return p.ask(ctx)
 }
 
 // count puts what is beyond the bound together, by channel.
-func (p *planner) count(g Group) {
+func (p *planner) count(g Group, n int) {
 	if _, known := p.groups[g]; !known && len(p.groups) >= mostGroups {
-		g = Group{Channel: g.Channel, Answer: "others"}
+		g = Group{Channel: g.Channel, Type: g.Type, Answer: "others"}
 	}
-	p.groups[g]++
+	p.groups[g] += n
 }
 
 func (p *planner) ask(ctx context.Context) error {
-	unwanted, err := p.replays.unwanted(ctx, p.asking)
+	skips, err := p.sieve.skips(ctx, p.asking)
 	if err != nil {
 		return err
 	}
-	for _, rule := range unwanted {
-		if rule != "" {
+	for _, why := range skips {
+		p.plan.Skips.skip(why, 1)
+		if why != "" && why != SkipDelivered {
 			p.plan.Unwanted++
 		}
 	}
@@ -157,14 +168,6 @@ func (p *planner) done() Plan {
 			cmp.Compare(a.Host, b.Host), cmp.Compare(a.Answer, b.Answer))
 	})
 	return p.plan
-}
-
-// unwanted says by which rules deliveries are not wanted; empty: they are.
-func (r *Replays) unwanted(ctx context.Context, deliveries []schema.Delivery) ([]schema.Rule, error) {
-	if r.Wishes == nil || len(deliveries) == 0 {
-		return make([]schema.Rule, len(deliveries)), nil
-	}
-	return r.Wishes.Suppressed(ctx, deliveries)
 }
 
 func groupOf(l queue.DeadLetter) Group {

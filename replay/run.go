@@ -10,13 +10,13 @@ import (
 	"golang.org/x/time/rate"
 
 	"tocsin/queue"
-	"tocsin/schema"
 )
 
 const (
-	// batch is how many letters are replayed at a time, at most, and so how many
-	// are held in memory.
-	batch = 500
+	// batch and batchBytes are how many letters are replayed at a time, at most,
+	// and so how many are held in memory: one may have a megabyte.
+	batch      = 500
+	batchBytes = 8 << 20
 	// defaultLease is far above the time that one letter takes at the slowest rate.
 	defaultLease = time.Minute
 	// slowest is the least rate, in letters a second.
@@ -34,25 +34,35 @@ func (r *Replays) Run(ctx context.Context, id string, progress func(Job)) (Job, 
 	}
 	run := newRun(r, job, progress)
 	defer run.letGo(ctx)
-	for letter, err := range r.Letters.DeadLetters(ctx, job.Filter, job.After) {
-		if err != nil {
-			return run.job, err
-		}
-		if letter.Sequence > job.Plan.Until {
-			break
-		}
-		run.add(letter)
-		if !run.due() {
-			continue
-		}
-		if err := run.handle(ctx); err != nil || run.job.State != Running {
-			return run.job, err
-		}
+	pass := run.letters
+	if job.Events != nil {
+		pass = run.events
 	}
-	if err := run.handle(ctx); err != nil || run.job.State != Running {
+	if err := pass(ctx); err != nil || run.job.State != Running {
 		return run.job, err
 	}
 	return run.end(ctx)
+}
+
+// letters replays letter by letter, until all are handled or the job is told
+// otherwise.
+func (r *run) letters(ctx context.Context) error {
+	for letter, err := range r.replays.Letters.DeadLetters(ctx, r.job.Filter, r.job.After) {
+		if err != nil {
+			return err
+		}
+		if letter.Sequence > r.job.Plan.Until {
+			break
+		}
+		r.add(letter)
+		if !r.due() {
+			continue
+		}
+		if err := r.handle(ctx); err != nil || r.job.State != Running {
+			return err
+		}
+	}
+	return r.handle(ctx)
 }
 
 func (j *Job) take(holder string, lease time.Duration) error {
@@ -73,6 +83,8 @@ type run struct {
 	limiter  *rate.Limiter
 	size     int // of a batch
 	inHand   []queue.DeadLetter
+	bytes    int // of what is in hand
+	sieve    sieve
 	after    uint64 // the newest letter that was looked at
 	saved    time.Time
 	progress func(Job)
@@ -86,7 +98,7 @@ func newRun(r *Replays, job Job, progress func(Job)) *run {
 	}
 	return &run{
 		replays: r, job: job, limiter: rate.NewLimiter(limit, size), size: size,
-		after: job.After, saved: time.Now(), progress: progress,
+		after: job.After, saved: time.Now(), progress: progress, sieve: sieve{replays: r},
 	}
 }
 
@@ -94,19 +106,25 @@ func (r *run) add(l queue.DeadLetter) {
 	r.after = l.Sequence
 	if r.job.Filter.Matches(l) {
 		r.inHand = append(r.inHand, l)
+		r.bytes += len(l.Body)
 	}
 }
 
 // due reports whether a batch is full, or has taken so long to find that the
 // lease has to be renewed.
-func (r *run) due() bool { return len(r.inHand) >= r.size || time.Since(r.saved) > r.replays.lease()/4 }
+func (r *run) due() bool {
+	return len(r.inHand) >= r.size || r.bytes >= batchBytes || r.tired()
+}
+
+// tired reports whether it is time to save, lest the lease runs out.
+func (r *run) tired() bool { return time.Since(r.saved) > r.replays.lease()/4 }
 
 // handle replays what is in hand, as far as it is still wanted, and keeps how far
 // the job has come. In this order: after a crash between the two, letters that
 // are gone are not met again.
 func (r *run) handle(ctx context.Context) error {
-	if err := r.limiter.WaitN(ctx, len(r.inHand)); err != nil {
-		return fmt.Errorf("keep the rate: %w", err)
+	if err := r.pace(ctx, len(r.inHand)); err != nil {
+		return err
 	}
 	wanted, err := r.wanted(ctx)
 	if err != nil {
@@ -116,35 +134,31 @@ func (r *run) handle(ctx context.Context) error {
 		return err
 	}
 	r.job.Replayed += len(wanted)
-	r.job.Skipped += len(r.inHand) - len(wanted)
-	r.inHand = r.inHand[:0]
-	return r.keep(ctx, func(job *Job) { job.Leased = time.Now().Add(r.replays.lease()) })
+	r.inHand, r.bytes = r.inHand[:0], 0
+	return r.renew(ctx)
 }
 
-// wanted leaves out deliveries that are not wanted any more. Events are routed
-// anew, and everybody is asked then.
+// wanted leaves out, and counts, what is not to be replayed.
 func (r *run) wanted(ctx context.Context) ([]queue.DeadLetter, error) {
-	deliveries := make([]schema.Delivery, 0, len(r.inHand))
-	for _, l := range r.inHand {
-		if l.Delivery != nil {
-			deliveries = append(deliveries, *l.Delivery)
-		}
-	}
-	rules, err := r.replays.unwanted(ctx, deliveries)
+	skips, err := r.sieve.skips(ctx, r.inHand)
 	if err != nil {
 		return nil, err
 	}
 	wanted := make([]queue.DeadLetter, 0, len(r.inHand))
-	for _, l := range r.inHand {
-		if l.Delivery != nil {
-			rule := rules[0]
-			if rules = rules[1:]; rule != "" {
-				continue
-			}
+	for i, l := range r.inHand {
+		if skips[i] == "" {
+			wanted = append(wanted, l)
+			continue
 		}
-		wanted = append(wanted, l)
+		r.job.Skipped++
+		r.job.Skips.skip(skips[i], 1)
 	}
 	return wanted, nil
+}
+
+// renew saves how far the job has come, and holds on to it.
+func (r *run) renew(ctx context.Context) error {
+	return r.keep(ctx, func(job *Job) { job.Leased = time.Now().Add(r.replays.lease()) })
 }
 
 // keep saves how far the job has come, and learns what it was told meanwhile.
@@ -153,7 +167,8 @@ func (r *run) keep(ctx context.Context, do func(*Job)) error {
 		if job.Holder != r.job.Holder {
 			return ErrHeld
 		}
-		job.Replayed, job.Skipped, job.After = r.job.Replayed, r.job.Skipped, r.after
+		job.Replayed, job.Skipped, job.Skips = r.job.Replayed, r.job.Skipped, r.job.Skips
+		job.Routed, job.After = r.job.Routed, r.after
 		do(job)
 		return nil
 	})
@@ -170,7 +185,9 @@ func (r *run) keep(ctx context.Context, do func(*Job)) error {
 func (r *run) end(ctx context.Context) (Job, error) {
 	err := r.keep(ctx, func(job *Job) {
 		job.State, job.Holder, job.Leased = Done, "", time.Time{}
-		job.Gone = max(job.Plan.Letters-job.Replayed-job.Skipped, 0)
+		if job.Events == nil {
+			job.Gone = max(job.Plan.Letters-job.Replayed-job.Skipped, 0)
+		}
 	})
 	return r.job, err
 }

@@ -80,15 +80,16 @@ func readHeader(h Header) (header, error) {
 // keeps names as they were written (ADR-4), so one may be there in several
 // spellings; if these differ, nothing tells which of them is meant.
 func foldNames(h Header) (map[string]string, error) {
-	found := make(map[string]string, len(h))
+	found := make(map[string]string, 12)
 	for name, values := range h {
+		if !speaksOfEvent(name) { // ours and the server's are many
+			continue
+		}
 		name = strings.ToLower(name)
 		attribute, ok := strings.CutPrefix(name, attributePrefix)
 		label := attributeLabel(attribute)
-		if name == "content-type" {
+		if !ok {
 			label = "Content-Type"
-		} else if !ok {
-			continue
 		}
 		for _, value := range values {
 			if before, twice := found[name]; twice && before != value {
@@ -98,6 +99,11 @@ func foldNames(h Header) (map[string]string, error) {
 		}
 	}
 	return found, nil
+}
+
+func speaksOfEvent(name string) bool {
+	return len(name) > len(attributePrefix) && strings.EqualFold(name[:len(attributePrefix)], attributePrefix) ||
+		strings.EqualFold(name, "content-type")
 }
 
 // Header is the event's attributes as the headers of a message in binary mode,
@@ -144,6 +150,7 @@ func ReadEvent(h Header, data []byte) (Event, error) {
 			return Event{}, fmt.Errorf("read event from headers: %s: is missing", a.name)
 		}
 	}
+	e.TraceParent = traceParentOf(e.TraceParent, nil)
 	if e.Time, err = parseTime(read.attributes["time"]); err != nil {
 		return Event{}, fmt.Errorf("read event from headers: %w", err)
 	}

@@ -25,6 +25,10 @@ type Event struct {
 	StackName    string
 	Link         string // as published; not checked to be a URL
 
+	// TraceParent is the span that published the event, or whatever has handled it
+	// last: a traceparent of the W3C's Trace Context. Empty if nobody traces it.
+	TraceParent string
+
 	// Data is the resource as the platform's API gives it, a JSON object, byte
 	// for byte as published.
 	Data json.RawMessage

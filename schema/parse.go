@@ -56,5 +56,7 @@ func (v *Validator) parse(m Message, typeName string) (Event, error) {
 	if err := v.check(p, typeName); err != nil {
 		return Event{}, err
 	}
-	return p.event(m.Stored)
+	e, err := p.event(m.Stored)
+	e.TraceParent = traceParentOf(e.TraceParent, m.Header)
+	return e, err
 }

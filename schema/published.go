@@ -43,7 +43,7 @@ type attribute struct {
 
 // attributes binds those that differ from event to event and are text as they
 // are: all that we know but specversion, time and datacontenttype.
-func (e *Event) attributes() [9]attribute {
+func (e *Event) attributes() [10]attribute {
 	return [...]attribute{
 		{"id", true, &e.ID},
 		{"source", true, &e.Source},
@@ -54,6 +54,7 @@ func (e *Event) attributes() [9]attribute {
 		{"resourcename", false, &e.ResourceName},
 		{"stackname", false, &e.StackName},
 		{"link", false, &e.Link},
+		{"traceparent", false, &e.TraceParent},
 	}
 }
 

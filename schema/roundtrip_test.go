@@ -44,6 +44,7 @@ func validEvent() *rapid.Generator[schema.Event] {
 			ResourceName: text(0, 256).Draw(t, "resourcename"),
 			StackName:    text(0, 256).Draw(t, "stackname"),
 			Link:         text(0, 300).Draw(t, "link"),
+			TraceParent:  rapid.StringMatching(`(00-[1-9a-f]{32}-[1-9a-f]{16}-[0-9a-f]{2})?`).Draw(t, "traceparent"),
 			Data:         object().Draw(t, "data"),
 		}
 	})

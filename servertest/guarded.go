@@ -21,15 +21,21 @@ type Guarded struct {
 // StartGuarded starts both with the files of deploy/, unchanged.
 func StartGuarded(t testing.TB) *Guarded {
 	t.Helper()
+	SetPasswords(t)
+	g := &Guarded{Authority: NewAuthority(t)}
+	g.NATS = g.startNATS(t)
+	g.Redis = startRedis(t, repository(t, "deploy", "redis", "start.sh"), "rediss", g.redisOptions())
+	return g
+}
+
+// SetPasswords sets the variables that the files of deploy/ take passwords from.
+func SetPasswords(t testing.TB) {
+	t.Helper()
 	for name, users := range map[string][]string{"NATS": {"PRODUCER", "WORKER", "WEB", "OPERATOR"}, "REDIS": {"WORKER", "WEB", "OPERATOR"}} {
 		for _, user := range users {
 			require.NoError(t, os.Setenv("TOCSIN_"+name+"_"+user+"_PASSWORD", guardedPassword)) //nolint:usetesting // the same for all
 		}
 	}
-	g := &Guarded{Authority: NewAuthority(t)}
-	g.NATS = g.startNATS(t)
-	g.Redis = startRedis(t, repository(t, "deploy", "redis", "start.sh"), "rediss", g.redisOptions())
-	return g
 }
 
 const guardedPassword = "p0123456789abcdef"

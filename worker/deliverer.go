@@ -6,6 +6,7 @@ import (
 	"runtime/debug"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
 	"go.uber.org/zap"
 
 	"tocsin/channels"
@@ -33,6 +34,7 @@ type Deliverer struct {
 	Slots   int         // attempts at a time
 	Log     *zap.Logger
 
+	Tracer    trace.Tracer     // nil: no spans, and the trace of an event is passed on as it came
 	Meter     meter            // nil: nobody counts
 	Isolation *Isolation       // used where Spec.Host is set; nil: endpoints are not kept apart
 	Clock     func() time.Time // nil: the system's
@@ -50,7 +52,7 @@ func (dl *Deliverer) now() time.Time {
 // with ctx.
 func (dl *Deliverer) Deliver(stop, ctx context.Context, d schema.Delivery) queue.Outcome {
 	log := dl.Log.With(zap.String("delivery", d.ID()), zap.String("type", d.Event.Type),
-		zap.String("account", d.Event.Account), zap.String("user", d.User))
+		zap.String("account", d.Event.Account), zap.String("user", d.User), traceField(d.Event))
 	resolution, err := dl.resolve(stop, ctx, d)
 	switch {
 	case err != nil:
@@ -70,7 +72,9 @@ func (dl *Deliverer) Deliver(stop, ctx context.Context, d schema.Delivery) queue
 // send makes the attempt and acts on its answer.
 func (dl *Deliverer) send(stop, ctx context.Context, log *zap.Logger, d schema.Delivery, to channels.Target, p permit) queue.Outcome {
 	began := dl.now()
-	err := dl.attempt(ctx, d, to, p.turn)
+	traced, seen, end := dl.traceAttempt(ctx, d)
+	err := dl.attempt(traced, seen, to, p.turn)
+	end(err)
 	if err != nil && ctx.Err() != nil {
 		dl.abandon(ctx, p.visits)
 		return queue.HandBack()
@@ -144,6 +148,7 @@ func (dl *Deliverer) switchOff(stop context.Context, log *zap.Logger, d schema.D
 		log.Warn("target is still on", zap.Error(err))
 	}
 	if did {
+		dl.targeted(MeasureSwitchedOff)
 		dl.tellOwner(stop, log, d, f)
 	}
 }

@@ -1,6 +1,7 @@
 package worker
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -9,9 +10,11 @@ import (
 	"slices"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
 	"go.uber.org/zap"
 
 	"tocsin/channels"
+	"tocsin/faultpoint"
 	"tocsin/prefs"
 	"tocsin/queue"
 	"tocsin/schema"
@@ -46,9 +49,10 @@ type Router struct {
 	Outages    outages // nil: nobody is told how long something was down
 	Members    members
 	Deliveries publisher
-	Offered    []string   // channels of this installation
-	Meter      routeMeter // nil: nobody counts
-	Share      *Share     // of each account; nil: all go by the same lane
+	Offered    []string     // channels of this installation
+	Tracer     trace.Tracer // nil: no spans
+	Meter      routeMeter   // nil: nobody counts
+	Share      *Share       // of each account; nil: all go by the same lane
 	Log        *zap.Logger
 }
 
@@ -59,18 +63,19 @@ func (r *Router) Route(stop, ctx context.Context, published queue.PublishedEvent
 	if !published.Deferred && r.Share.Exceeds(schema.AccountOf(published.Message), allEvents, time.Now()) {
 		return queue.DeferEvent()
 	}
-	event, err := r.parse(published.Message)
+	event, err := r.Read(published.Message)
 	if err != nil {
 		r.routed(schema.TypeOf(published.Subject), EventRefused, published.Stored)
 		r.Log.Warn("event refused", zap.Uint64("sequence", published.Sequence), zap.Error(err))
 		return queue.BuryEvent(deathOf(err))
 	}
-	stored := progress{}
-	ending := EventRouted
+	ctx, event, end := r.traceRouting(ctx, event)
+	stored, ending := progress{}, EventRouted
 	err = patiently(stop, r.Log, "route an event", func() (err error) {
 		ending, err = r.fanOut(ctx, event, published, stored)
 		return err
 	})
+	end(ending, len(stored), err)
 	switch {
 	case err == nil:
 		r.routed(event.Type, ending, published.Stored)
@@ -88,9 +93,9 @@ func (r *Router) Route(stop, ctx context.Context, published queue.PublishedEvent
 // channel has it.
 const allEvents = "event"
 
-// parse guards against a parser that panics: one event is lost to routing, not
-// the worker.
-func (r *Router) parse(m schema.Message) (e schema.Event, err error) {
+// Read parses an event, and guards against a parser that panics: one event is
+// lost to routing, not the worker.
+func (r *Router) Read(m schema.Message) (e schema.Event, err error) {
 	defer func() {
 		if cause := recover(); cause != nil {
 			r.Log.Error("parsing an event panicked", zap.Any("cause", cause), zap.ByteString("stack", debug.Stack()))
@@ -151,6 +156,40 @@ func (r *Router) fanOut(ctx context.Context, event schema.Event, published queue
 		}
 	}
 	return EventRouted, r.Claims.MarkRouted(ctx, event, sequence)
+}
+
+// Plans says what an event means now by the offered channels, for all members of
+// its account or for one user alone, in chunks. Nothing is stored, and an outage
+// that the event began or ended is not noted once more. Its deliveries wait apart,
+// as those of an account that has more than its share: what is routed again is in
+// nobody's way.
+func (r *Router) Plans(ctx context.Context, event schema.Event, sequence uint64, user string, offered []string) iter.Seq2[[]schema.Plan, error] {
+	return func(yield func([]schema.Plan, error) bool) {
+		if event.User != "" && user != "" && event.User != user {
+			return
+		}
+		planned, summary := time.Now(), channels.Line(event)
+		for recipients, err := range r.Members.Recipients(ctx, event.Account, cmp.Or(user, event.User)) {
+			if err != nil {
+				yield(nil, fmt.Errorf("read the members of %s: %w", event.Account, err))
+				return
+			}
+			r.logUnreadable(recipients)
+			plans := prefs.Plan(event, recipients, offered, planned)
+			for i := range plans {
+				plans[i].Sequence, plans[i].Summary = sequence, summary
+				for j := range plans[i].Deliveries {
+					plans[i].Deliveries[j].Crowd = true
+				}
+			}
+			if !yield(plans, nil) {
+				return
+			}
+		}
+		if faultpoint.On {
+			faultpoint.Reached("fan-out: chunk stored")
+		}
+	}
 }
 
 // since is when the outage began that the event ends. An event is not held up

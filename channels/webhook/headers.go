@@ -92,7 +92,7 @@ func checkHeader(name, value string) error {
 func notVisible(r rune) bool { return r < ' ' || r > '~' }
 
 // ownHeaders is how many headers a request has besides these.
-const ownHeaders = 5
+const ownHeaders = 6
 
 // all makes the header of a request, with room for the others.
 func (h Headers) all() http.Header {

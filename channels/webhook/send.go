@@ -55,6 +55,9 @@ func (c *channel) request(ctx context.Context, d schema.Delivery, to channels.Ta
 	if d.Replays > 0 {
 		header["Tocsin-Replay"] = []string{strconv.Itoa(d.Replays)}
 	}
+	if _, theirs := header["Traceparent"]; !theirs && d.Event.TraceParent != "" {
+		header["Traceparent"] = []string{d.Event.TraceParent}
+	}
 	m.setSignature(header, end.signers)
 	return outbound.Request{
 		URL:      end.url,

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"go.uber.org/zap"
 
@@ -51,14 +52,28 @@ func (c *deadDiscardCmd) Run(ctx context.Context, std stdio) error {
 	if !c.Choice.Yes && !confirmed(ctx, std, fmt.Sprintf("Discard %s?", plural(len(chosen), "dead letter"))) {
 		return errors.New("nothing was discarded")
 	}
-	for i, sequence := range chosen {
-		if err := q.Discard(ctx, sequence); err != nil && !errors.Is(err, queue.ErrNoLetter) {
-			return fmt.Errorf("%d of %d discarded: %w", i, len(chosen), err)
-		}
+	err = audited(ctx, q, "dead.discard", "dead letters", filter.String(), func() error { return discardAll(ctx, q, chosen) })
+	if err != nil {
+		return err
 	}
 	fmt.Fprintf(std.out, "discarded %s\n", plural(len(chosen), "dead letter"))
 	return nil
 }
+
+func discardAll(ctx context.Context, q *queue.Queue, chosen []uint64) error {
+	done := 0
+	for some := range slices.Chunk(chosen, discardedAtOnce) {
+		if err := q.DiscardAll(ctx, some); err != nil {
+			return fmt.Errorf("%d of %d discarded: %w", done, len(chosen), err)
+		}
+		done += len(some)
+	}
+	return nil
+}
+
+// discardedAtOnce is after how many letters it is noticed that somebody has
+// stopped the command.
+const discardedAtOnce = 1000
 
 // previewed is how many letters are shown before the question.
 const previewed = 20

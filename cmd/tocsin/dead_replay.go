@@ -4,9 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"text/tabwriter"
-	"time"
 
 	"go.uber.org/zap"
 
@@ -26,7 +23,7 @@ type deadReplayCmd struct {
 // Help stands below the summary in --help.
 func (c *deadReplayCmd) Help() string {
 	return `Shows first what it will do: how many letters, split by host and answer, and how many will be skipped because their
-user does not want them any more. A delivery is attempted again, with a new retry window and under the same delivery
+user does not want them any more, or has got them since. A delivery is attempted again, with a new retry window and under the same delivery
 id. An event that did not validate is published again where it was published first: once the publisher is mended,
 publish the mended event instead, and discard the letter. Letters that die after the plan was made stay.
 
@@ -58,20 +55,33 @@ func (c *deadReplayCmd) Run(ctx context.Context, std stdio) error {
 	case err != nil:
 		return err
 	}
+	return confirmReplay(ctx, replays, job, std, c.Output, planned{show: c.Plan, yes: c.Choice.Yes,
+		question: fmt.Sprintf("Replay %s?", plural(job.Plan.Letters, "dead letter"))})
+}
+
+// planned says what is done with a plan.
+type planned struct {
+	show     bool // and no more
+	yes      bool // do not ask
+	question string
+}
+
+// confirmReplay shows a plan, asks, and runs it.
+func confirmReplay(ctx context.Context, replays replay.Audited, job replay.Job, std stdio, output outputFlags, p planned) error {
 	switch {
-	case c.Plan && c.Output.json():
+	case p.show && output.json():
 		return writeJSON(std.out, job)
-	case c.Plan:
+	case p.show:
 		defer fmt.Fprintf(std.out, "\nplanned: tocsin replays run %s\n", job.ID)
-		return writePlan(std.out, job.Plan)
+		return writePlan(std.out, job)
 	}
-	if err := writePlan(std.out, job.Plan); err != nil {
+	if err := writePlan(std.out, job); err != nil {
 		return err
 	}
-	if !c.Choice.Yes && !confirmed(ctx, std, fmt.Sprintf("Replay %s?", plural(job.Plan.Letters, "dead letter"))) {
+	if !p.yes && !confirmed(ctx, std, p.question) {
 		return errors.Join(errors.New("nothing was replayed"), replays.Remove(context.WithoutCancel(ctx), job.ID))
 	}
-	return runReplay(ctx, replays, job.ID, std, c.Output)
+	return runReplay(ctx, replays, job.ID, std, output)
 }
 
 // replaysFlags are what every command needs that plans or runs a replay.
@@ -81,70 +91,38 @@ type replaysFlags struct {
 	Unchecked bool       `help:"Do not ask the preferences which deliveries are still wanted. One that is not is suppressed when it is attempted."`
 }
 
-func (f replaysFlags) open(ctx context.Context) (replays *replay.Replays, closing func(), err error) {
+func (f replaysFlags) open(ctx context.Context) (replays replay.Audited, closing func(), err error) {
 	q, err := f.NATS.ready(ctx, zap.NewNop())
 	if err != nil {
-		return nil, nil, err
+		return replays, nil, err
 	}
-	replays = &replay.Replays{Letters: q}
+	replays = replay.Audited{Replays: &replay.Replays{Letters: q}, Trail: trail(q), By: byCommand()}
 	if f.Unchecked {
 		return replays, q.Close, nil
 	}
 	client, err := f.Redis.client()
 	if err != nil {
 		q.Close()
-		return nil, nil, err
+		return replays, nil, err
 	}
-	replays.Wishes = prefs.NewStore(client, prefs.Keyring{}) // asks, and opens no credentials
+	store := prefs.NewStore(client, prefs.Keyring{}) // asks, and opens no credentials
+	replays.Wishes = store
+	if replays.Routes, err = newRouter(store, q, nil, zap.NewNop()); err != nil {
+		q.Close()
+		return replays, nil, err
+	}
 	return replays, func() {
 		_ = client.Close()
 		q.Close()
 	}, nil
 }
 
-func writePlan(out io.Writer, p replay.Plan) error {
-	letters := newExampleTable(out)
-	for _, s := range p.Examples {
-		letters.add(s)
-	}
-	if err := letters.rows.Flush(); err != nil {
-		return err
-	}
-	if more := p.Letters - len(p.Examples); more > 0 {
-		fmt.Fprintf(out, "… and %d more\n", more)
-	}
-	fmt.Fprintf(out, "\n%s, dead from %s to %s:\n", plural(p.Letters, "dead letter"), p.Oldest.UTC().Format(time.RFC3339), p.Newest.UTC().Format(time.RFC3339))
-	groups := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(groups, "COUNT\tCHANNEL\tHOST\tANSWER")
-	for _, g := range p.Groups {
-		fmt.Fprintf(groups, "%d\t%s\t%s\t%s\n", g.Letters, printable(g.Channel), clip(g.Host, widestReason), clip(g.Answer, widestReason))
-	}
-	if p.Unwanted > 0 {
-		fmt.Fprintf(groups, "%d\tof these are not wanted any more, and will be skipped\n", p.Unwanted)
-	}
-	return groups.Flush()
-}
-
-// exampleTable lists letters of a plan.
-type exampleTable struct{ rows *tabwriter.Writer }
-
-func newExampleTable(out io.Writer) exampleTable {
-	t := exampleTable{tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)}
-	fmt.Fprintln(t.rows, "SEQ\tDIED\tCHANNEL\tTYPE\tACCOUNT\tUSER\tHOST\tREASON")
-	return t
-}
-
-func (t exampleTable) add(s replay.Example) {
-	fmt.Fprintf(t.rows, "%d\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", s.Sequence, s.Died.Format(time.RFC3339), printable(s.Channel), printable(s.Type),
-		clip(s.Account, widestID), clip(s.User, widestID), clip(s.Host, widestReason), clip(s.Reason, widestReason))
-}
-
 // runReplay runs a job in this process. Told to stop, it pauses the job.
-func runReplay(ctx context.Context, replays *replay.Replays, id string, std stdio, output outputFlags) error {
+func runReplay(ctx context.Context, replays replay.Audited, id string, std stdio, output outputFlags) error {
 	job, err := replays.Run(ctx, id, showProgress(std.err))
 	if err != nil && ctx.Err() != nil {
 		if paused, err := replays.Pause(context.WithoutCancel(ctx), id); err == nil {
-			return fmt.Errorf("paused after %d of %d: 'tocsin replays run %s' goes on", paused.Handled(), paused.Plan.Letters, id)
+			return fmt.Errorf("paused after %d of %d: 'tocsin replays run %s' goes on", paused.Handled(), paused.Total(), id)
 		}
 	}
 	switch {
@@ -159,34 +137,4 @@ func runReplay(ctx context.Context, replays *replay.Replays, id string, std stdi
 	}
 	fmt.Fprintln(std.out, progressOf(job))
 	return nil
-}
-
-// showProgress rewrites one line of a terminal, and is silent elsewhere.
-func showProgress(out io.Writer) func(replay.Job) {
-	if !isTerminal(out) {
-		return nil
-	}
-	const width = 40
-	return func(job replay.Job) {
-		done := width * job.Handled() / max(job.Plan.Letters, 1)
-		fmt.Fprintf(out, "\r[%-*.*s] %d of %d", width, min(done, width), "========================================", job.Handled(), job.Plan.Letters)
-		if job.State != replay.Running {
-			fmt.Fprintln(out)
-		}
-	}
-}
-
-// progressOf says in words how far a job is.
-func progressOf(job replay.Job) string {
-	text := fmt.Sprintf("replayed %s", plural(job.Replayed, "dead letter"))
-	if job.Skipped > 0 {
-		text += fmt.Sprintf("; skipped %d that are not wanted any more", job.Skipped)
-	}
-	if job.Gone > 0 {
-		text += fmt.Sprintf("; %d were gone, or replayed just before a process died", job.Gone)
-	}
-	if job.State != replay.Done {
-		text += fmt.Sprintf("; %s after %d of %d", job.State, job.Handled(), job.Plan.Letters)
-	}
-	return text
 }

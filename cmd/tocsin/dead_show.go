@@ -29,24 +29,30 @@ func (c *deadShowCmd) Run(ctx context.Context, std stdio) error {
 	if err != nil {
 		return err
 	}
-	switch {
-	case c.Body && !isTerminal(std.out):
-		_, err = std.out.Write(letter.Body)
-		return err
-	case c.Body:
-		fmt.Fprintln(std.out, printableLines(string(letter.Body)))
-		return nil
-	case c.Output.json():
+	if c.Output.json() && !c.Body {
 		v := viewOf(letter)
 		v.Header, v.Body = redactedHeader(letter.Header), schema.Redacted(letter.Body)
 		return writeJSON(std.out, v)
 	}
-	fmt.Fprintln(std.out, printable(letter.Subject))
-	for _, name := range slices.Sorted(maps.Keys(letter.Header)) {
-		value := schema.RedactedText(strings.Join(letter.Header[name], ", "))
+	return showMessage(std, letter.Subject, letter.Header, letter.Body, c.Body)
+}
+
+// showMessage writes a message for people, or its body alone.
+func showMessage(std stdio, subject string, header schema.Header, body []byte, alone bool) error {
+	switch {
+	case alone && !isTerminal(std.out):
+		_, err := std.out.Write(body)
+		return err
+	case alone:
+		fmt.Fprintln(std.out, printableLines(string(body)))
+		return nil
+	}
+	fmt.Fprintln(std.out, printable(subject))
+	for _, name := range slices.Sorted(maps.Keys(header)) {
+		value := schema.RedactedText(strings.Join(header[name], ", "))
 		fmt.Fprintf(std.out, "%s: %s\n", printable(name), printable(value))
 	}
-	fmt.Fprintf(std.out, "\n%s\n", printableLines(string(schema.Redacted(letter.Body))))
+	fmt.Fprintf(std.out, "\n%s\n", printableLines(string(schema.Redacted(body))))
 	return nil
 }
 

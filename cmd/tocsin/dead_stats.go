@@ -3,11 +3,14 @@ package main
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
 	"text/tabwriter"
 	"time"
+
+	"go.uber.org/zap"
 
 	"tocsin/queue"
 	"tocsin/replay"
@@ -15,6 +18,7 @@ import (
 
 type deadStatsCmd struct {
 	deadQuery `embed:""`
+	Quick     bool `help:"By channel and type alone: at once, however many there are. Takes --channel and --type, and no other filter."`
 }
 
 // deadKind is what dead letters of one kind have in common.
@@ -34,6 +38,9 @@ type deadCount struct {
 }
 
 func (c *deadStatsCmd) Run(ctx context.Context, std stdio) error {
+	if c.Quick {
+		return c.quick(ctx, std)
+	}
 	counts := map[deadKind]*deadCount{}
 	err := c.each(ctx, func(l queue.DeadLetter) error {
 		count(counts, l)
@@ -49,16 +56,48 @@ func (c *deadStatsCmd) Run(ctx context.Context, std stdio) error {
 	return writeCounts(std.out, sorted)
 }
 
+// quick asks the server for what it counts by itself.
+func (c *deadStatsCmd) quick(ctx context.Context, std stdio) error {
+	if c.Filter != (deadFilter{Channel: c.Filter.Channel, Type: c.Filter.Type}) {
+		return misuse{errors.New("--quick counts by --channel and --type alone: leave out the other filters, or --quick")}
+	}
+	filter, err := c.Filter.letters()
+	if err != nil {
+		return err
+	}
+	q, err := c.NATS.ready(ctx, zap.NewNop())
+	if err != nil {
+		return err
+	}
+	defer q.Close()
+	counts, err := q.CountLetters(ctx, filter)
+	if err != nil {
+		return err
+	}
+	if c.Output.json() {
+		return writeJSON(std.out, counts)
+	}
+	table := tabwriter.NewWriter(std.out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(table, "COUNT\tCHANNEL\tTYPE")
+	total := 0
+	for _, n := range counts {
+		total += n.Count
+		fmt.Fprintf(table, "%d\t%s\t%s\n", n.Count, printable(n.Channel), printable(n.Type))
+	}
+	fmt.Fprintf(table, "%d\tin all\n", total)
+	return table.Flush()
+}
+
 func count(counts map[deadKind]*deadCount, l queue.DeadLetter) {
-	v := viewOf(l)
-	kind := deadKind{v.Channel, v.Type, v.Cause, replay.Answer(l)}
+	channel, typeName := l.Place()
+	kind, died := deadKind{channel, typeName, l.Cause, replay.Answer(l)}, l.Died.UTC().Truncate(time.Second)
 	c := counts[kind]
 	if c == nil {
-		c = &deadCount{deadKind: kind, Oldest: v.Died}
+		c = &deadCount{deadKind: kind, Oldest: died}
 		counts[kind] = c
 	}
 	c.Count++
-	c.Newest = v.Died // letters come oldest first
+	c.Newest = died // letters come oldest first
 }
 
 // mostFirst orders by count, and equal counts so that two runs read alike.

@@ -87,8 +87,8 @@ func (c *devCmd) run(ctx context.Context, std stdio) error {
 	var replays sync.WaitGroup
 	replays.Go(func() { front.runReplays(ctx, log) })
 	defer replays.Wait()
-	fmt.Fprintf(std.out, "\nTocsin is running. Stop it with Ctrl-C.\n\n  See what arrives   %s\n  Change settings    %s\n  Call the API       %s\n  Publish an event   %s\n\n",
-		d.publicURL, front.links.Settings(devUser, time.Now().Add(24*time.Hour)), d.callLine(), d.publishLine())
+	fmt.Fprintf(std.out, "\nTocsin is running. Stop it with Ctrl-C.\n\n  See what arrives   %s\n  Change settings    %s\n  Operate            %s\n  Call the API       %s\n  Publish an event   %s\n\n",
+		d.publicURL, front.links.Settings(devUser, time.Now().Add(24*time.Hour)), d.opsLine(), d.callLine(), d.publishLine())
 	if code := run(ctx, append(d.workerArgs(c.Log), "--metrics-addr", c.Watch.MetricsAddr), std); code != exitDone {
 		return errors.New("the worker stopped")
 	}
@@ -142,6 +142,9 @@ func (c *devCmd) start(ctx context.Context) (_ *devParts, err error) {
 		return nil, err
 	}
 	if d.apiKey, err = keptKey(filepath.Join(data, "api-key")); err != nil {
+		return nil, err
+	}
+	if d.opsKey, err = keptKey(filepath.Join(data, "ops-key")); err != nil {
 		return nil, err
 	}
 	if err := d.startNATS(ctx, c.NATSAddr, filepath.Join(data, "nats")); err != nil {

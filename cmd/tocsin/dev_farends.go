@@ -12,6 +12,7 @@ import (
 	"go.uber.org/zap"
 
 	"tocsin/channels/webhook"
+	"tocsin/console/ops"
 	"tocsin/dev"
 	"tocsin/farend"
 )
@@ -31,6 +32,7 @@ type devParts struct {
 	secretsKey string
 	linkKey    string
 	apiKey     string
+	opsKey     string
 	hookSecret string
 
 	closers []func()
@@ -85,7 +87,7 @@ func (d *devParts) workerArgs(logs logFlags) []string {
 
 // webArgs is that of a web that does.
 func (d *devParts) webArgs(logs logFlags) []string {
-	return append([]string{"web", "--api-keys", d.apiKey}, d.sharedArgs(logs)...)
+	return append([]string{"web", "--api-keys", d.apiKey, "--ops-keys", "operate:dev:" + d.opsKey}, d.sharedArgs(logs)...)
 }
 
 func (d *devParts) sharedArgs(logs logFlags) []string {
@@ -133,6 +135,9 @@ func (d *devParts) front(logs logFlags, log *zap.Logger, publish func(ctx contex
 	}))
 	return f, nil
 }
+
+// opsLine is where the ops console is, and its key.
+func (d *devParts) opsLine() string { return d.publicURL + ops.Path + "   key " + d.opsKey }
 
 // callLine is a command line that calls the API of this installation.
 func (d *devParts) callLine() string {

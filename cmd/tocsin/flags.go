@@ -7,11 +7,13 @@ import (
 	"strings"
 
 	"github.com/redis/go-redis/v9"
+	"go.opentelemetry.io/otel/trace"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 
 	"tocsin/prefs"
 	"tocsin/queue"
+	"tocsin/tracing"
 )
 
 type natsFlags struct {
@@ -107,6 +109,22 @@ func (f logFlags) logger(w io.Writer) *zap.Logger {
 		encoder = zapcore.NewConsoleEncoder(encoding)
 	}
 	return zap.New(zapcore.NewCore(encoder, zapcore.Lock(zapcore.AddSync(w)), level))
+}
+
+type traceFlags struct {
+	OTLPEndpoint string `name:"otlp-endpoint" env:"OTEL_EXPORTER_OTLP_ENDPOINT" placeholder:"URL" help:"Send OpenTelemetry traces to this collector, by OTLP over HTTP. Default: nowhere. The other variables of OpenTelemetry hold too."`
+}
+
+// start begins to send spans. Without an endpoint the tracer is nil.
+func (f traceFlags) start(ctx context.Context, role string, log *zap.Logger) (tracer trace.Tracer, stop func(), err error) {
+	tracer, stop, err = tracing.Start(ctx, tracing.Options{
+		Endpoint: f.OTLPEndpoint, Version: version(), Role: role,
+		Failed: func(err error) { log.Warn("traces are lost", zap.Error(err)) },
+	})
+	if err != nil {
+		return nil, nil, misuse{fmt.Errorf("OTEL_EXPORTER_OTLP_ENDPOINT: %w", err)}
+	}
+	return tracer, stop, nil
 }
 
 type outputFlags struct {

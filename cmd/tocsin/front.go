@@ -12,11 +12,14 @@ import (
 	"github.com/redis/go-redis/v9"
 	"go.uber.org/zap"
 
+	"tocsin/audit"
+	"tocsin/breaker"
 	"tocsin/channels"
 	"tocsin/channels/email"
 	"tocsin/channels/unsubscribe"
 	"tocsin/console/api"
 	"tocsin/console/links"
+	"tocsin/console/ops"
 	"tocsin/console/pages"
 	"tocsin/console/targets"
 	"tocsin/prefs"
@@ -71,12 +74,17 @@ func (c *webCmd) front(log *zap.Logger) (_ *front, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("TOCSIN_FRAME_ANCESTORS: %w", err)
 	}
+	operations, err := c.operations(f, log)
+	if err != nil {
+		return nil, err
+	}
 	stop, err := unsubscribeHandler(f.store, c.mails().LinkKey)
 	if err != nil {
 		return nil, err
 	}
 	f.mux.Handle(unsubscribe.Path, stop)
 	views.Register(f.mux)
+	operations.Register(f.mux)
 	return f, calls.Register(f.mux)
 }
 
@@ -97,7 +105,11 @@ func (c *webCmd) openParts(f *front, log *zap.Logger) (err error) {
 		return err
 	}
 	f.closers = append(f.closers, f.queue.Close)
-	f.replays = &replay.Replays{Letters: f.queue, Wishes: f.store}
+	router, err := newRouter(f.store, f.queue, nil, log) // it plans what is routed again, by the channels of each job
+	if err != nil {
+		return err
+	}
+	f.replays = &replay.Replays{Letters: f.queue, Wishes: f.store, Routes: router}
 	f.channels = &targets.Channels{Store: f.store, Offered: offered, Links: f.links, Records: recordsOf(f.store, f.queue)}
 	return nil
 }
@@ -115,9 +127,21 @@ func (c *webCmd) calls(f *front, log *zap.Logger) (*api.API, error) {
 	}
 	return api.New(api.Options{
 		Store: f.store, Channels: f.channels, Ledger: f.queue, Links: f.links, Keys: keys, Rate: c.APIRate,
-		Dead: f.queue, Replays: f.replays,
+		Dead: f.queue, Replays: f.replays, Trail: audit.Trail{Stream: f.queue, Log: log},
 		PublicURL: f.links.Base(), Version: version(), Log: log,
 	}), nil
+}
+
+// operations is the ops console.
+func (c *webCmd) operations(f *front, log *zap.Logger) (*ops.Console, error) {
+	keys, err := ops.ParseKeys(c.OpsKeys)
+	if err != nil {
+		return nil, misuse{fmt.Errorf("TOCSIN_OPS_KEYS: %w", err)}
+	}
+	return ops.New(ops.Options{
+		Queue: f.queue, Replays: f.replays, Links: f.links, Specs: c.specs, Reports: f.queue,
+		Broken: breaker.NewIndex(f.redis), Hosts: breaker.NewHosts(f.redis), Owners: f.store, Keys: keys, Log: log,
+	})
 }
 
 // linking is what links are made of.

@@ -18,13 +18,16 @@ type ledgerAuditCmd struct {
 	NATS   natsFlags   `embed:"" group:"Dependencies"`
 	Output outputFlags `embed:""`
 	Range  ledgerRange `embed:"" group:"Which"`
+	Mend   bool        `help:"Take what is stuck out of its queue, and hand out again what nothing has become of."`
 }
 
 // Help stands below the summary in --help.
 func (c *ledgerAuditCmd) Help() string {
 	return `Counts every delivery that was planned in the time, and sees that each was delivered, suppressed, is a dead letter,
 or waits in a queue. Exits 1 if one is missing, and names it. Deliveries that arrived more than once are named too: at
-least once is the promise, and this is how often it was more. Takes about 300 bytes of memory a delivery.`
+least once is the promise, and this is how often it was more. Stuck is what a NATS server that was killed has left in a
+queue although it was acknowledged: it is never handed out again, and --mend takes it away. What is missing can be sent
+by 'tocsin events again'. Takes about 300 bytes of memory a delivery.`
 }
 
 func (c *ledgerAuditCmd) Run(ctx context.Context, std stdio) error {
@@ -37,10 +40,14 @@ func (c *ledgerAuditCmd) Run(ctx context.Context, std stdio) error {
 		return err
 	}
 	defer q.Close()
-	result, err := audit(ctx, q, query)
+	a, err := auditLedger(ctx, q, query)
+	if err == nil && c.Mend {
+		err = mend(ctx, q, a, std)
+	}
 	if err != nil {
 		return err
 	}
+	result := a.Result()
 	if c.Output.json() {
 		err = writeJSON(std.out, result)
 	} else {
@@ -60,9 +67,9 @@ const looks = 3
 // before it: the clocks of two machines differ.
 const overlap = time.Minute
 
-// audit follows each delivery that was planned within the time to where it is
+// auditLedger follows each delivery that was planned within the time to where it is
 // now.
-func audit(ctx context.Context, q *queue.Queue, query queue.LedgerQuery) (ledger.Result, error) {
+func auditLedger(ctx context.Context, q *queue.Queue, query queue.LedgerQuery) (*ledger.Audit, error) {
 	a := ledger.NewAudit()
 	planned := query.Until
 	if planned.IsZero() {
@@ -72,14 +79,14 @@ func audit(ctx context.Context, q *queue.Queue, query queue.LedgerQuery) (ledger
 	for range looks {
 		begun := time.Now()
 		if err := look(ctx, q, query, planned, a); err != nil {
-			return ledger.Result{}, err
+			return nil, err
 		}
 		if len(a.Result().Missing) == 0 {
 			break
 		}
 		query.Since = begun.Add(-overlap)
 	}
-	return a.Result(), nil
+	return a, nil
 }
 
 // look tells the audit what there is: first what waits, and then the ledger,
@@ -90,11 +97,15 @@ func look(ctx context.Context, q *queue.Queue, query queue.LedgerQuery, planned 
 		return err
 	}
 	a.Routed(routed)
-	for d, err := range q.Waiting(ctx) {
-		if err != nil {
+	for d, err := range q.Queued(ctx) {
+		switch {
+		case err != nil:
 			return err
+		case d.Stuck:
+			a.Stuck(d.ID())
+		default:
+			a.Waits(d.ID())
 		}
-		a.Waits(d.ID())
 	}
 	for r, err := range q.Ledger(ctx, query) {
 		if err != nil {
@@ -104,6 +115,30 @@ func look(ctx context.Context, q *queue.Queue, query queue.LedgerQuery, planned 
 			a.Add(r)
 		}
 	}
+	return nil
+}
+
+// mend takes away what is stuck. What the audit knows nothing of stays: it was
+// planned before the time that is audited.
+func mend(ctx context.Context, q *queue.Queue, a *ledger.Audit, std stdio) error {
+	removed, again := 0, 0
+	for d, err := range q.Queued(ctx) {
+		if err != nil {
+			return err
+		}
+		needs, known := a.Needs(d.ID())
+		if !d.Stuck || !known {
+			continue
+		}
+		if err := q.Unstick(ctx, d, needs); err != nil {
+			return err
+		}
+		if removed++; needs {
+			again++
+			a.Waits(d.ID())
+		}
+	}
+	fmt.Fprintf(std.err, "mended: %d taken out of their queue; %d of these are handed out again\n", removed, again)
 	return nil
 }
 
@@ -118,6 +153,7 @@ func writeAudit(out io.Writer, r ledger.Result) error {
 	}{
 		{"planned", r.Planned}, {"delivered", r.Delivered}, {"suppressed", r.Suppressed}, {"dead", r.Dead},
 		{"waiting", r.Waiting}, {"missing", len(r.Missing)}, {"arrived more than once", len(r.Double)},
+		{"stuck in a queue", r.Stuck},
 	} {
 		fmt.Fprintf(table, "%d\t %s\n", line.count, line.name)
 	}

@@ -105,6 +105,8 @@ func TestAuditNamesWhatIsMissing(t *testing.T) {
 	require.Regexp(t, d.ID()+` +/p +e1 +acme +ada +webhook +main`, stdout)
 	require.Contains(t, stderr, "missing deliveries: 1")
 	require.Zero(t, s.audit("--until", "1h").Planned, "it was planned later")
+	_, _, stderr = tocsin(t, "", "ledger", "audit", "--mend", "--nats-url", s.nats.URL())
+	require.Contains(t, stderr, "mended: 0 taken out of their queue", "it is in none")
 }
 
 func TestLedgerRefusesWhatCanMatchNothing(t *testing.T) {

@@ -42,14 +42,18 @@ type cli struct {
 	Worker  workerCmd  `cmd:"" help:"Run a member of the fleet: route events and deliver them."`
 	Web     webCmd     `cmd:"" help:"Answer the settings pages, the HTTP API, and the links in mails."`
 	Publish publishCmd `cmd:"" help:"Publish one event."`
+	Events  eventsCmd  `cmd:"" help:"Look at published events, and route them again."`
 	Dead    deadCmd    `cmd:"" help:"Look at dead letters, replay and discard them."`
-	Replays replaysCmd `cmd:"" help:"Look at replays of dead letters; run, pause and cancel them."`
+	Replays replaysCmd `cmd:"" help:"Look at replays of dead letters and events; run, pause and cancel them."`
 	Top     topCmd     `cmd:"" help:"Show the fleet as it is: processes, rates, latency, and what waits."`
 	Pause   pauseCmd   `cmd:"" help:"Pause a channel in the whole fleet: what it would deliver waits."`
 	Resume  resumeCmd  `cmd:"" help:"Let a paused channel deliver again."`
 	Pauses  pausesCmd  `cmd:"" help:"List the channels that are paused, by whom and why."`
 	Ledger  ledgerCmd  `cmd:"" help:"Tell what became of events and deliveries, and prove that none was lost."`
+	Audit   auditCmd   `cmd:"" help:"List who did what: in the ops console, over the HTTP API and by commands."`
 	Seed    seedCmd    `cmd:"" help:"Save users, their channels and preferences, and accounts from a JSON file."`
+	Backup  backupCmd  `cmd:"" help:"Save all users, their channels and preferences, and accounts to a file."`
+	Restore restoreCmd `cmd:"" help:"Put back what backup has saved."`
 	Setup   setupCmd   `cmd:"" help:"Create the streams, and add to older ones what this version needs."`
 	Doctor  doctorCmd  `cmd:"" help:"Check configuration and every dependency, and say what to do."`
 	Bench   benchCmd   `cmd:"" help:"Measure speed, cost and isolation, and count what arrives."`
@@ -114,6 +118,7 @@ func newCLI() *cli {
 	c.Worker.offer = newOffer()
 	c.Web.offer = newOffer()
 	c.Doctor.offer = newOffer()
+	c.Events.Again.offer = newOffer()
 	return c
 }
 

@@ -119,7 +119,9 @@ func alertExpressions(t *testing.T) (expressions []string) {
 	text, err := os.ReadFile("../../deploy/prometheus/alerts.yml")
 	require.NoError(t, err)
 	var file struct {
-		Groups []struct{ Rules []struct{ Alert, Expr string } }
+		Groups []struct {
+			Rules []struct{ Alert, Expr string }
+		}
 	}
 	require.NoError(t, yaml.Unmarshal(text, &file))
 	for _, group := range file.Groups {

@@ -50,7 +50,8 @@ func (c *pauseCmd) Run(ctx context.Context, std stdio) error {
 	if c.For > 0 {
 		pause.Until = pause.At.Add(c.For)
 	}
-	if err := q.PauseChannel(ctx, pause); err != nil {
+	err = audited(ctx, q, "channel.pause", "channel "+c.Channel, c.Why, func() error { return q.PauseChannel(ctx, pause) })
+	if err != nil {
 		return err
 	}
 	fmt.Fprintf(std.out, "%s is paused %s; it goes on with: tocsin resume %[1]s\n", c.Channel, untilOf(pause))
@@ -102,7 +103,8 @@ func (c *resumeCmd) Run(ctx context.Context, std stdio) error {
 		return err
 	}
 	defer q.Close()
-	if err := q.ResumeChannel(ctx, c.Channel); err != nil {
+	err = audited(ctx, q, "channel.resume", "channel "+c.Channel, "", func() error { return q.ResumeChannel(ctx, c.Channel) })
+	if err != nil {
 		return err
 	}
 	fmt.Fprintf(std.out, "%s delivers again\n", c.Channel)

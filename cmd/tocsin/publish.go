@@ -31,6 +31,7 @@ type publishCmd struct {
 	ResourceName string    `name:"resourcename" placeholder:"NAME" help:"Name of the resource, for people."`
 	StackName    string    `name:"stackname" placeholder:"NAME" help:"Name of its stack, for people."`
 	Link         string    `placeholder:"URL" help:"Page of the platform that shows more."`
+	TraceParent  string    `name:"traceparent" env:"TRACEPARENT" placeholder:"TRACE" help:"Trace that the event belongs to, as the W3C's Trace Context writes it."`
 }
 
 // Help stands below the summary in --help.
@@ -85,11 +86,14 @@ func (c *publishCmd) event(stdin io.Reader) (schema.Event, error) {
 	event.User = c.User
 	for value, field := range map[*string]*string{
 		&c.Subject: &event.Subject, &c.ResourceName: &event.ResourceName,
-		&c.StackName: &event.StackName, &c.Link: &event.Link,
+		&c.StackName: &event.StackName, &c.Link: &event.Link, &c.TraceParent: &event.TraceParent,
 	} {
 		if *value != "" {
 			*field = *value
 		}
+	}
+	if c.TraceParent != "" && !schema.IsTraceParent(c.TraceParent) {
+		return schema.Event{}, misuse{errors.New("--traceparent is not of the form 00-TRACE-SPAN-FLAGS, in lower-case hexadecimal")}
 	}
 	validator, err := schema.NewValidator()
 	if err != nil {

@@ -38,10 +38,14 @@ func (c *replaysLsCmd) Run(ctx context.Context, std stdio) error {
 		return writeJSON(std.out, jobs)
 	}
 	table := tabwriter.NewWriter(std.out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "ID\tMADE\tSTATE\tLETTERS\tREPLAYED\tSKIPPED\tGONE\tRATE")
+	fmt.Fprintln(table, "ID\tMADE\tSTATE\tOF\tCOUNT\tREPLAYED\tSKIPPED\tGONE\tRATE")
 	for _, j := range jobs {
-		fmt.Fprintf(table, "%s\t%s\t%s\t%d\t%d\t%d\t%d\t%s\n", printable(j.ID), j.Made.Format(time.RFC3339), printable(string(j.State)),
-			j.Plan.Letters, j.Replayed, j.Skipped, j.Gone, rateOf(j))
+		of := "letters"
+		if j.Events != nil {
+			of = "events"
+		}
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%d\t%d\t%d\t%d\t%s\n", printable(j.ID), j.Made.Format(time.RFC3339), printable(string(j.State)),
+			of, j.Total(), j.Replayed, j.Skipped, j.Gone, rateOf(j))
 	}
 	return table.Flush()
 }
@@ -62,7 +66,7 @@ type replayChoice struct {
 
 // with opens the replays, does something with the one that is named, and writes
 // what has become of it.
-func (c replayChoice) with(ctx context.Context, std stdio, do func(*replay.Replays) (replay.Job, error)) error {
+func (c replayChoice) with(ctx context.Context, std stdio, do func(replay.Audited) (replay.Job, error)) error {
 	replays, closing, err := c.Replays.open(ctx)
 	if err != nil {
 		return err
@@ -84,10 +88,10 @@ type replaysShowCmd struct {
 }
 
 func (c *replaysShowCmd) Run(ctx context.Context, std stdio) error {
-	return c.with(ctx, std, func(r *replay.Replays) (replay.Job, error) {
+	return c.with(ctx, std, func(r replay.Audited) (replay.Job, error) {
 		job, err := r.Get(ctx, c.ID)
 		if err == nil && !c.Output.json() {
-			err = writePlan(std.out, job.Plan)
+			err = writePlan(std.out, job)
 			fmt.Fprintln(std.out)
 		}
 		return job, err
@@ -99,7 +103,7 @@ type replaysPauseCmd struct {
 }
 
 func (c *replaysPauseCmd) Run(ctx context.Context, std stdio) error {
-	return c.with(ctx, std, func(r *replay.Replays) (replay.Job, error) { return r.Pause(ctx, c.ID) })
+	return c.with(ctx, std, func(r replay.Audited) (replay.Job, error) { return r.Pause(ctx, c.ID) })
 }
 
 type replaysCancelCmd struct {
@@ -107,7 +111,7 @@ type replaysCancelCmd struct {
 }
 
 func (c *replaysCancelCmd) Run(ctx context.Context, std stdio) error {
-	return c.with(ctx, std, func(r *replay.Replays) (replay.Job, error) { return r.Cancel(ctx, c.ID) })
+	return c.with(ctx, std, func(r replay.Audited) (replay.Job, error) { return r.Cancel(ctx, c.ID) })
 }
 
 type replaysRunCmd struct {

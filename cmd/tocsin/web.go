@@ -21,6 +21,7 @@ type webCmd struct {
 	HTTPAddr string   `name:"http-addr" env:"TOCSIN_HTTP_ADDR" default:"127.0.0.1:8080" placeholder:"ADDR" help:"Where to answer (${default})."`
 	APIKeys  string   `name:"api-keys" env:"TOCSIN_API_KEYS" placeholder:"KEY,..." help:"Bearer keys of the HTTP API. None: it refuses everything; settings pages and links in mails work all the same."`
 	APIRate  int      `name:"api-rate" env:"TOCSIN_API_RATE" default:"100" placeholder:"N" help:"Requests a second that one key may make of this process (${default}); 0: as many as it likes."`
+	OpsKeys  string   `name:"ops-keys" env:"TOCSIN_OPS_KEYS" placeholder:"ROLE:NAME:KEY,..." help:"Who may use the ops console at /ops: role (view or operate), a name for the audit stream, and a key. None: it is closed."`
 	Frames   []string `name:"frame-ancestors" env:"TOCSIN_FRAME_ANCESTORS" sep:" " placeholder:"ORIGIN ..." help:"Origins whose pages may show the settings pages in a frame, separated by spaces. Default: none."`
 }
 
@@ -28,7 +29,10 @@ type webCmd struct {
 func (c *webCmd) Help() string {
 	return `Users come to their settings page by a link that the platform asks the API for (POST /v1/users/{user}/settings-link).
 TOCSIN_PUBLIC_URL says where users reach this process, and TOCSIN_LINK_KEY signs the links. A channel's Test button works
-where the channel is configured for this process as it is for the workers. The API describes itself at /docs.`
+where the channel is configured for this process as it is for the workers. The API describes itself at /docs.
+
+Those who run the installation have a console at /ops: the fleet, dead letters and replays, what became of any event, and
+who did what. A key for it, for example: TOCSIN_OPS_KEYS=operate:ada:$(openssl rand -base64 32)`
 }
 
 func (c *webCmd) Run(ctx context.Context, std stdio) error {
@@ -52,7 +56,7 @@ func (c *webCmd) Run(ctx context.Context, std stdio) error {
 	}
 	stop := serve(listener, f.mux, log)
 	defer stop()
-	log.Info("answering", zap.Stringer("address", listener.Addr()), zap.Strings("offered", f.channels.Names()), zap.Bool("api", c.APIKeys != ""))
+	log.Info("answering", zap.Stringer("address", listener.Addr()), zap.Strings("offered", f.channels.Names()), zap.Bool("api", c.APIKeys != ""), zap.Bool("ops", c.OpsKeys != ""))
 	// Pages and calls that need no stream are answered meanwhile.
 	if err := f.queue.SetupPatiently(ctx); err != nil && ctx.Err() == nil {
 		return err

@@ -23,6 +23,7 @@ type workerCmd struct {
 	Prefs  prefsFlags    `embed:"" group:"Dependencies"`
 	Log    logFlags      `embed:"" group:"Logs"`
 	Watch  metricsFlags  `embed:"" set:"metrics_addr=127.0.0.1:9090" group:"Watching"`
+	Traces traceFlags    `embed:"" group:"Watching"`
 	Policy worker.Policy `embed:"" group:"Retries"`
 	offer  `group:"Channels"`
 
@@ -69,6 +70,11 @@ func (c *workerCmd) Run(ctx context.Context, std stdio) error {
 		return err
 	}
 	defer stopWatch()
+	tracer, stopTraces, err := c.Traces.start(ctx, "worker", log)
+	if err != nil {
+		return err
+	}
+	defer stopTraces()
 	if err := q.SetupPatiently(ctx); err != nil {
 		if ctx.Err() != nil {
 			return nil // told to stop before there was a server
@@ -78,7 +84,8 @@ func (c *workerCmd) Run(ctx context.Context, std stdio) error {
 	pacer, isolation := pace.New(client), worker.NewIsolation(c.PerEndpoint, store, breaker.NewHosts(client))
 	isolation.Index = breaker.NewIndex(client)
 	for _, dl := range deliverers {
-		dl.Pacer, dl.Isolation, dl.Meter = pacer, isolation, figures.Deliveries(dl.Spec.Name)
+		dl.Pacer, dl.Isolation = pacer, isolation
+		dl.Meter, dl.Tracer = figures.Deliveries(dl.Spec.Name), tracer
 		if slices.Contains(offered, schema.NoticeChannel) {
 			dl.Notices = q
 		}
@@ -88,7 +95,7 @@ func (c *workerCmd) Run(ctx context.Context, std stdio) error {
 		if w.Router, err = newRouter(store, q, offered, log); err != nil {
 			return err
 		}
-		w.Router.Meter = figures.Routing(offered)
+		w.Router.Meter, w.Router.Tracer = figures.Routing(offered), tracer
 		w.RouteSlots = c.slots(routing, defaultRouteSlots)
 	}
 	log.Info("working", zap.String("version", version()), zap.Strings("offered", offered),

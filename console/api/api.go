@@ -40,6 +40,7 @@ type Options struct {
 	Links    *links.Links // nil: no settings links are made
 	Dead     deadLetters
 	Replays  *replay.Replays
+	Trail    recorder // of what is done to replays
 	Keys     Keys
 	Rate     int // requests a second that one key may make; 0: as many as it likes
 

@@ -124,6 +124,14 @@ func TestReplayIsPlannedStartedAndRun(t *testing.T) {
 	require.Equal(t, 1, waiting)
 	require.Contains(t, f.call("POST", path, `{"action":"start"}`).refused(409).Detail, "ended")
 	f.ok("DELETE", path, "")
+	var acts []string
+	for a, err := range f.queue.Acts(t.Context(), 0) {
+		require.NoError(t, err)
+		require.Equal(t, schema.ByAPI, a.Via)
+		require.Regexp(t, "^key [0-9a-f]{12}$", a.Who, "which key, and nothing of it")
+		acts = append(acts, a.What+" "+string(a.Outcome))
+	}
+	require.Equal(t, []string{"replay.remove done", "replay.remove begun", "replay.start failed", "replay.start begun", "replay.start done", "replay.start begun"}, acts[:6])
 	f.call("GET", path, "").refused(404)
 
 	require.Equal(t, "no dead letter matches the filter", f.call("POST", "/v1/replays", `{"filter":{"user":"eve"}}`).refused(422).Detail)

@@ -18,6 +18,7 @@ import (
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 
+	"tocsin/audit"
 	"tocsin/channels"
 	"tocsin/channels/email"
 	"tocsin/channels/hipchat"
@@ -33,6 +34,7 @@ import (
 	"tocsin/replay"
 	"tocsin/schema"
 	"tocsin/servertest"
+	"tocsin/worker"
 )
 
 const (
@@ -82,7 +84,8 @@ func newFixture(t *testing.T, change ...func(*api.Options)) *fixture {
 		Channels: &targets.Channels{Store: store, Links: f.links, Offered: f.offered()},
 	}
 	f.queue = f.streams()
-	f.options.Dead, f.options.Replays = f.queue, &replay.Replays{Letters: f.queue, Wishes: store}
+	f.options.Trail = audit.Trail{Stream: f.queue, Log: zap.NewNop()}
+	f.options.Dead, f.options.Replays = f.queue, &replay.Replays{Letters: f.queue, Wishes: store, Routes: f.router(store)}
 	for _, c := range change {
 		c(&f.options)
 	}
@@ -100,6 +103,14 @@ func (f *fixture) streams() *queue.Queue {
 	f.t.Cleanup(q.Close)
 	require.NoError(f.t, q.Setup(f.t.Context(), 0))
 	return q
+}
+
+func (f *fixture) router(store *prefs.Store) *worker.Router {
+	validator, err := schema.NewValidator()
+	require.NoError(f.t, err)
+	return &worker.Router{
+		Parse: validator.Parse, Claims: store, Members: store, Deliveries: f.queue, Offered: []string{"email"}, Log: zap.NewNop(),
+	}
 }
 
 func (f *fixture) store() *prefs.Store {

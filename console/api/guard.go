@@ -16,7 +16,7 @@ const longestBody = 64 << 10
 // guard lets in who shows a key, and no more than they may ask, before anything
 // of a body is read.
 func (a *API) guard(calls *http.ServeMux) http.Handler {
-	limits := make([]*rate.Limiter, len(a.Keys.digests))
+	limits := make([]*rate.Limiter, a.Keys.ring.Len())
 	for i := range limits {
 		limits[i] = rate.NewLimiter(limitOf(a.Rate), max(a.Rate, 1))
 	}
@@ -27,7 +27,7 @@ func (a *API) guard(calls *http.ServeMux) http.Handler {
 			answer(w, problemOf(http.StatusForbidden, "this installation has no keys for its API: its operator sets them in TOCSIN_API_KEYS"))
 			return
 		}
-		key := a.Keys.find(bearer(r))
+		key := a.Keys.ring.Find(bearer(r))
 		if key < 0 {
 			w.Header().Set("WWW-Authenticate", `Bearer realm="tocsin"`) // RFC 6750 section 3
 			answer(w, problemOf(http.StatusUnauthorized, "send Authorization: Bearer and one of the keys in TOCSIN_API_KEYS"))
@@ -47,7 +47,7 @@ func (a *API) guard(calls *http.ServeMux) http.Handler {
 			unknown(w, r, calls)
 			return
 		}
-		calls.ServeHTTP(w, r)
+		calls.ServeHTTP(w, calledBy(r, a.Keys.ring.Mark(key)))
 	})
 }
 

@@ -12,6 +12,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 	"go.uber.org/zap"
 
+	"tocsin/audit"
 	"tocsin/console/targets"
 	"tocsin/prefs"
 	"tocsin/queue"
@@ -67,7 +68,10 @@ var plain = []struct {
 	{prefs.ErrChanged, http.StatusPreconditionFailed, "somebody has changed it since: read it again"},
 	{queue.ErrNoLetter, http.StatusNotFound, "there is no such dead letter, or not any more"},
 	{queue.ErrNoJob, http.StatusNotFound, "there is no such replay, or not any more"},
+	{audit.ErrUnrecorded, http.StatusServiceUnavailable, "it could not be recorded in the audit stream, and so was not done"},
 	{replay.ErrNothing, http.StatusUnprocessableEntity, "no dead letter matches the filter"},
+	{replay.ErrNoEvents, http.StatusUnprocessableEntity, "no event matches the filter"},
+	{queue.ErrNoEvent, http.StatusNotFound, "there is no such event, or not any more"},
 	{replay.ErrNotBegun, http.StatusConflict, "the replay has not begun: start it"},
 	{replay.ErrEnded, http.StatusConflict, "the replay has ended: plan another one"},
 	{prefs.ErrSealed, http.StatusServiceUnavailable, "the saved settings were encrypted with a key that is not in TOCSIN_SECRETS_KEY: the operator has to bring it back"},

@@ -15,18 +15,22 @@ type replayView struct {
 	ID       string             `json:"id"`
 	State    string             `json:"state" enum:"planned,running,paused,cancelled,done"`
 	Made     time.Time          `json:"made"`
-	Rate     float64            `json:"rate" doc:"Letters a second at most; 0: as fast as it goes."`
-	Filter   queue.LetterFilter `json:"filter"`
-	Plan     replay.Plan        `json:"plan" doc:"What it found, and will replay: letters that die later stay."`
-	Replayed int                `json:"replayed"`
-	Skipped  int                `json:"skipped" doc:"Not wanted any more by their users: these letters stay."`
-	Gone     int                `json:"gone" doc:"Taken away meanwhile, or replayed just before a process died; known once it is done."`
+	Rate     float64            `json:"rate" doc:"Letters, or deliveries of events, a second at most; 0: as fast as it goes."`
+	Filter   queue.LetterFilter `json:"filter" doc:"Of dead letters."`
+	Events   *replay.Events     `json:"events,omitempty" doc:"Set where events are routed again, and no letters replayed."`
+	Plan     replay.Plan        `json:"plan" doc:"What it found, and will replay: letters that die later, and events that are published later, are left alone."`
+	Handled  int                `json:"handled" doc:"How many letters, or events, were looked at, of total."`
+	Total    int                `json:"total"`
+	Replayed int                `json:"replayed" doc:"Letters, or deliveries of events, that were sent."`
+	Skipped  int                `json:"skipped" doc:"What was not; letters stay."`
+	Skips    map[string]int     `json:"skips,omitempty" doc:"Why: 'delivered', 'waiting', 'invalid', or the rule by which it is not wanted any more."`
+	Gone     int                `json:"gone" doc:"Letters taken away meanwhile, or replayed just before a process died; known once it is done."`
 }
 
 func viewOf(j replay.Job) replayView {
 	return replayView{
-		ID: j.ID, State: string(j.State), Made: j.Made, Rate: j.Rate, Filter: j.Filter, Plan: j.Plan,
-		Replayed: j.Replayed, Skipped: j.Skipped, Gone: j.Gone,
+		ID: j.ID, State: string(j.State), Made: j.Made, Rate: j.Rate, Filter: j.Filter, Events: j.Events, Plan: j.Plan,
+		Handled: j.Handled(), Total: j.Total(), Replayed: j.Replayed, Skipped: j.Skipped, Skips: j.Skips, Gone: j.Gone,
 	}
 }
 
@@ -39,21 +43,13 @@ type replayAnswer struct{ Body replayView }
 
 func (a *API) registerReplays() {
 	const topic = "Replays"
-	type replayWanted struct {
-		Filter queue.LetterFilter `json:"filter" doc:"Which letters. An empty filter chooses all."`
-		Rate   *float64           `json:"rate,omitempty" minimum:"0" maximum:"100000" default:"200" doc:"Letters a second at most."`
-	}
 	type plan struct{ Body replayWanted }
 	register(a, operation{
-		id: "plan-replay", method: http.MethodPost, path: "/v1/replays", tag: topic, summary: "Plan a replay of dead letters", status: http.StatusCreated,
-		more:   "Nothing is replayed before it is started. The plan says how many letters there are, split by host and answer, and how many are not wanted any more.",
+		id: "plan-replay", method: http.MethodPost, path: "/v1/replays", tag: topic, summary: "Plan a replay of dead letters, or of events", status: http.StatusCreated,
+		more: "Nothing is replayed before it is started. The plan says how many letters there are, split by host and answer, or how many deliveries the events make, by channel and type; " +
+			"and how many will be skipped, because the far end has them or they are not wanted any more.",
 		errors: []int{http.StatusUnprocessableEntity},
-	}, func(ctx context.Context, in *plan) (*replayAnswer, error) {
-		if err := in.Body.Filter.Check(); err != nil {
-			return nil, invalid(fault("body.filter", err.Error()))
-		}
-		return replayed(a.Replays.Plan(ctx, in.Body.Filter, *in.Body.Rate))
-	})
+	}, func(ctx context.Context, in *plan) (*replayAnswer, error) { return a.planReplay(ctx, in.Body) })
 
 	type replayList struct {
 		Replays []replayView `json:"replays" nullable:"false" doc:"Newest first."`
@@ -94,19 +90,57 @@ func (a *API) registerReplays() {
 	}, func(ctx context.Context, in *deed) (*replayAnswer, error) {
 		switch in.Body.Action {
 		case "start":
-			return replayed(a.Replays.Start(ctx, in.ID))
+			return replayed(a.replays(ctx).Start(ctx, in.ID))
 		case "pause":
-			return replayed(a.Replays.Pause(ctx, in.ID))
+			return replayed(a.replays(ctx).Pause(ctx, in.ID))
 		default:
-			return replayed(a.Replays.Cancel(ctx, in.ID))
+			return replayed(a.replays(ctx).Cancel(ctx, in.ID))
 		}
 	})
 
 	register(a, operation{
 		id: "delete-replay", method: http.MethodDelete, path: "/v1/replays/{id}", tag: topic, summary: "Cancel a replay and forget it",
 	}, func(ctx context.Context, in *ReplayPath) (*none, error) {
-		return nil, a.Replays.Remove(ctx, in.ID)
+		return nil, a.replays(ctx).Remove(ctx, in.ID)
 	})
+}
+
+type replayWanted struct {
+	Filter *queue.LetterFilter `json:"filter,omitempty" doc:"Which letters. An empty filter chooses all. Either this or events is needed."`
+	Events *eventsWanted       `json:"events,omitempty" doc:"Route these events again: everybody who wants one and has not got it is told."`
+	Rate   *float64            `json:"rate,omitempty" minimum:"0" maximum:"100000" default:"200" doc:"Letters, or deliveries of events, a second at most."`
+}
+
+type eventsWanted struct {
+	Filter   queue.EventFilter `json:"filter" doc:"Which events. An empty filter chooses all that are kept."`
+	User     string            `json:"user,omitempty" pattern:"^[A-Za-z0-9_-]{1,64}$" doc:"Tell this member alone, for example who joined after the events."`
+	Channels []string          `json:"channels,omitempty" doc:"By these channels alone. Default: all that are offered."`
+	Resend   bool              `json:"resend,omitempty" doc:"Also send what was delivered, once more and under the same delivery id."`
+}
+
+func (a *API) planReplay(ctx context.Context, wanted replayWanted) (*replayAnswer, error) {
+	switch {
+	case (wanted.Filter == nil) == (wanted.Events == nil):
+		return nil, invalid(fault("body", "give either filter, for dead letters, or events"))
+	case wanted.Filter != nil:
+		if err := wanted.Filter.Check(); err != nil {
+			return nil, invalid(fault("body.filter", err.Error()))
+		}
+		return replayed(a.replays(ctx).Plan(ctx, *wanted.Filter, *wanted.Rate))
+	}
+	e, offered := wanted.Events, a.Channels.Names()
+	if err := e.Filter.Check(); err != nil {
+		return nil, invalid(fault("body.events.filter", err.Error()))
+	}
+	for _, channel := range e.Channels {
+		if !slices.Contains(offered, channel) {
+			return nil, invalid(fault("body.events.channels", "this installation does not offer "+channel))
+		}
+	}
+	if len(e.Channels) > 0 {
+		offered = e.Channels
+	}
+	return replayed(a.replays(ctx).PlanEvents(ctx, replay.Events{Filter: e.Filter, User: e.User, Channels: offered, Resend: e.Resend}, *wanted.Rate))
 }
 
 func replayed(j replay.Job, err error) (*replayAnswer, error) {

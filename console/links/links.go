@@ -31,6 +31,7 @@ const (
 	settingsPurpose = "tocsin settings link"
 	confirmPurpose  = "tocsin confirm link"
 	sessionPurpose  = "tocsin settings session"
+	opsPurpose      = "tocsin ops session"
 )
 
 // Claim is what a token says.

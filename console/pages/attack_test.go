@@ -13,6 +13,7 @@ import (
 	"github.com/chromedp/chromedp"
 	"github.com/stretchr/testify/require"
 
+	"tocsin/console/browsertest"
 	"tocsin/prefs"
 	"tocsin/schema"
 )
@@ -132,10 +133,10 @@ func TestStoredScriptDoesNotRun(t *testing.T) {
 
 	b := i.browser(chromedp.Navigate(i.link("ada")))
 	for _, tab := range []string{"events", "channels", "deliveries?show=" + url.QueryEscape(script)} {
-		b.do(chromedp.Navigate(i.url + "/settings/ada/" + tab))
+		b.Do(chromedp.Navigate(i.url + "/settings/ada/" + tab))
 		b.unharmed()
 	}
-	b.do(chromedp.Navigate(i.url+"/settings/ada/channels"), click("#webhook .test button"))
+	b.Do(chromedp.Navigate(i.url+"/settings/ada/channels"), click("#webhook .test button"))
 	b.says("#webhook .report", "Not delivered")
 	b.says("#webhook .report pre", "<script>")
 	b.unharmed()
@@ -182,13 +183,13 @@ func TestNoReferer(t *testing.T) {
 	t.Cleanup(elsewhere.Close)
 	b := i.browser(chromedp.Navigate(i.link("ada")))
 	for _, address := range []string{i.url + "/settings/ada/events", i.link("ada"), i.url + "/settings?link=expired"} {
-		b.do(chromedp.Navigate(address))
-		get(b, chromedp.Evaluate[bool](`{ const a = document.createElement("a"); a.href = "`+elsewhere.URL+`"; document.body.append(a); a.click(); true }`))
-		ctx, cancel := context.WithTimeout(t.Context(), patience)
+		b.Do(chromedp.Navigate(address))
+		browsertest.Get(b.Browser, chromedp.Evaluate[bool](`{ const a = document.createElement("a"); a.href = "`+elsewhere.URL+`"; document.body.append(a); a.click(); true }`))
+		ctx, cancel := context.WithTimeout(t.Context(), browsertest.Patience)
 		select {
 		case header := <-came:
 			require.Empty(t, header.Get("Referer"), address)
-			b.until(`location.origin == "` + elsewhere.URL + `" && document.readyState == "complete"`) // or it is cut off by the next
+			b.Until(`location.origin == "` + elsewhere.URL + `" && document.readyState == "complete"`) // or it is cut off by the next
 		case <-ctx.Done():
 			t.Fatal("nobody came from " + address)
 		}
@@ -216,16 +217,16 @@ func TestWhatWasEnteredOutlivesAProblem(t *testing.T) {
 	t.Parallel()
 	i := install(t, publicly{})
 	b := i.browser(chromedp.Navigate(i.link("ada")), chromedp.Navigate(i.url+"/settings/ada/channels#set-up-webhook"))
-	b.until(`document.querySelector("#webhook-url")?.checkVisibility()`)
-	b.do(chromedp.SendKeys(chromedp.CSS("#webhook-url"), "https://example.com/hook"))
+	b.Until(`document.querySelector("#webhook-url")?.checkVisibility()`)
+	b.Do(chromedp.SendKeys(chromedp.CSS("#webhook-url"), "https://example.com/hook"))
 	i.redis.Stop()
-	b.do(click("#set-up-webhook button[value=save]"))
+	b.Do(click("#set-up-webhook button[value=save]"))
 	b.says("#status", "Please try again in a minute.")
-	b.until(`document.querySelector("#webhook-url").value == "https://example.com/hook"`)
+	b.Until(`document.querySelector("#webhook-url").value == "https://example.com/hook"`)
 	i.redis.Start()
 	i.person("ada") // its memory is gone
-	b.until(`!document.querySelector("#set-up-webhook button[value=save]").disabled`)
-	b.do(click("#set-up-webhook button[value=save]"))
+	b.Until(`!document.querySelector("#set-up-webhook button[value=save]").disabled`)
+	b.Do(click("#set-up-webhook button[value=save]"))
 	b.says("#webhook .once", "whsec_")
 }
 
@@ -256,11 +257,11 @@ func TestFormsOfOurOwnNameTheirOrigin(t *testing.T) {
 	origins := make(chan string, 1)
 	i.mux.HandleFunc("POST /origin", func(_ http.ResponseWriter, r *http.Request) { origins <- r.Header.Get("Origin") })
 	b := i.browser(chromedp.Navigate(i.link("ada")))
-	get(b, chromedp.Evaluate[bool](`{ const f = document.createElement("form"); f.method = "post"; f.action = "/origin"; document.body.append(f); f.submit(); true }`))
+	browsertest.Get(b.Browser, chromedp.Evaluate[bool](`{ const f = document.createElement("form"); f.method = "post"; f.action = "/origin"; document.body.append(f); f.submit(); true }`))
 	select {
 	case origin := <-origins:
 		require.Equal(t, i.url, origin)
-	case <-time.After(patience):
+	case <-time.After(browsertest.Patience):
 		t.Fatal("no form came")
 	}
 }

@@ -17,7 +17,7 @@ type confirmView struct {
 
 func (p *Pages) askToConfirm(w http.ResponseWriter, r *http.Request) {
 	if claim, ok := p.openConfirm(w, r); ok {
-		p.show(w, http.StatusOK, "confirm.html", confirmView{layout{Title: "Send notifications here?", Prefix: p.prefix}, claim.Address})
+		p.show(w, http.StatusOK, "confirm.html", confirmView{layout{Title: "Send notifications here?", Prefix: p.site.Prefix}, claim.Address})
 	}
 }
 

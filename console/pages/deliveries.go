@@ -10,6 +10,7 @@ import (
 	"slices"
 	"time"
 
+	"tocsin/console/site"
 	"tocsin/console/targets"
 	"tocsin/ledger"
 	"tocsin/prefs"
@@ -97,7 +98,7 @@ func (p *Pages) deliveriesView(r *http.Request, v visit) (deliveriesView, error)
 	}
 	view := deliveriesView{layout: p.layout(v, "Recent deliveries", "deliveries"), Trouble: query.Get("show") == "trouble"}
 	view.Since = begin.Add(-window)
-	view.Older = "?until=" + machineTime(view.Since)
+	view.Older = "?until=" + site.MachineTime(view.Since)
 	view.Here = view.Home + "/deliveries"
 	if r.Method == http.MethodGet && r.URL.RawQuery != "" {
 		view.Here += "?" + query.Encode()

@@ -11,6 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"tocsin/console/browsertest"
 	"tocsin/farend"
 	"tocsin/ledger"
 	"tocsin/prefs"
@@ -48,7 +49,7 @@ func TestDeliveriesSayWhatBecameOfEach(t *testing.T) {
 	require.Eventually(t, func() bool {
 		_, page = v.get("/settings/ada/deliveries")
 		return strings.Contains(page, "Stack deployment started")
-	}, patience, 50*time.Millisecond)
+	}, browsertest.Patience, 50*time.Millisecond)
 	for _, words := range []string{
 		"Will be tried again", "Next try today, ", "Given up", "Attempt 1 failed: ", "503", "404",
 		"Email: you switched this off on " + time.Now().UTC().Format("2 January 2006"), "iOS push: not set up", "Email: off by default", "Webhook: off by default",
@@ -86,7 +87,7 @@ func TestSendingAgainOnce(t *testing.T) {
 	}
 	clicks.Wait()
 	require.Equal(t, i.arrived("/hook", 1).Delivery, i.arrived("/hook", 2).Delivery)
-	require.Eventually(t, func() bool { return i.state("ada", form.Get("delivery")).State == ledger.Delivered }, patience, 20*time.Millisecond)
+	require.Eventually(t, func() bool { return i.state("ada", form.Get("delivery")).State == ledger.Delivered }, browsertest.Patience, 20*time.Millisecond)
 	require.Equal(t, 1, i.state("ada", form.Get("delivery")).Replays())
 	answer, page := v.post("/settings/ada/deliveries", form)
 	require.Equal(t, http.StatusConflict, answer.StatusCode)
@@ -115,7 +116,7 @@ func TestSendingTheDeadAgain(t *testing.T) {
 	form := sendAgain(t, page)
 	answer, _ := v.post("/settings/ada/deliveries", form)
 	require.Equal(t, http.StatusOK, answer.StatusCode)
-	require.Eventually(t, func() bool { return i.state("ada", form.Get("delivery")).State == ledger.Delivered }, patience, 20*time.Millisecond)
+	require.Eventually(t, func() bool { return i.state("ada", form.Get("delivery")).State == ledger.Delivered }, browsertest.Patience, 20*time.Millisecond)
 	require.Zero(t, letters())
 }
 

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"tocsin/console/site"
 	"tocsin/prefs"
 	"tocsin/schema"
 )
@@ -201,7 +202,7 @@ func (p *Pages) changeEvents(w http.ResponseWriter, r *http.Request, v visit) {
 		return
 	}
 	view.Status = status{Text: p.say(changes), Undo: changes.undone(before)}
-	if byScript(r) {
+	if site.ByScript(r) {
 		view.Fresh = true
 		p.show(w, http.StatusOK, "changed-cells", changedView{view, view.cellsOf(changes)})
 		return

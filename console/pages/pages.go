@@ -12,12 +12,12 @@ package pages
 import (
 	"context"
 	"net/http"
-	"net/url"
 
 	"go.uber.org/zap"
 
 	"tocsin/channels"
 	"tocsin/console/links"
+	"tocsin/console/site"
 	"tocsin/console/targets"
 	"tocsin/prefs"
 	"tocsin/queue"
@@ -42,16 +42,13 @@ type Options struct {
 // Pages answers requests. Its handlers are methods of it.
 type Pages struct {
 	Options
-	prefix string // the path of the public URL
-	secure bool   // whether browsers come by https
-	policy string // Content-Security-Policy
-
+	site      *site.Site
 	validator *schema.Validator
 }
 
 // New makes the pages. The error names what is wrong with FrameAncestors.
 func New(o Options) (*Pages, error) {
-	ancestors, err := frameAncestors(o.FrameAncestors)
+	where, err := site.New(o.Links.Base(), o.FrameAncestors)
 	if err != nil {
 		return nil, err
 	}
@@ -59,15 +56,7 @@ func New(o Options) (*Pages, error) {
 	if err != nil {
 		return nil, err
 	}
-	base := o.Links.Base()
-	return &Pages{
-		Options: o,
-		prefix:  prefixOf(base),
-		secure:  base.Scheme == "https",
-		policy:  contentPolicy + "; frame-ancestors " + ancestors,
-
-		validator: validator,
-	}, nil
+	return &Pages{Options: o, site: where, validator: validator}, nil
 }
 
 // Register adds the pages to what a server answers. A proxy in front takes the
@@ -92,13 +81,7 @@ func (p *Pages) Register(mux *http.ServeMux) {
 	handle("POST "+links.SettingsPath+"/{user}/deliveries", p.session(p.redeliver))
 	handle("GET "+links.ConfirmPath+"{token}", p.askToConfirm)
 	handle("POST "+links.ConfirmPath+"{token}", p.confirm)
-	handle("GET "+assetsPath+"{file}", serveAsset)
-}
-
-// prefixOf is the path of the public URL without a slash at its end.
-func prefixOf(base *url.URL) string {
-	path := base.JoinPath("/").EscapedPath()
-	return path[:len(path)-1]
+	handle("GET "+site.AssetsPath+"{file}", site.ServeAsset)
 }
 
 // visit is one request of a user whose session is good.
@@ -110,7 +93,7 @@ type visit struct {
 type visitHandler func(w http.ResponseWriter, r *http.Request, v visit)
 
 // home is where a user's pages are, as the browser sees them.
-func (p *Pages) home(user string) string { return p.prefix + links.SettingsPath + "/" + user }
+func (p *Pages) home(user string) string { return p.site.Prefix + links.SettingsPath + "/" + user }
 
 func (p *Pages) person(ctx context.Context, user string) (visit, error) {
 	profile, err := p.Store.User(ctx, user)

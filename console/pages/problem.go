@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"strconv"
 
+	"tocsin/console/site"
 	"tocsin/console/targets"
 )
 
@@ -23,18 +24,15 @@ type problemView struct {
 // fail shows a problem: a page of its own or, to the script, the line of the
 // status.
 func (p *Pages) fail(w http.ResponseWriter, r *http.Request, what problem) {
-	view := problemView{layout{Title: what.Title, Prefix: p.prefix}, what.Text}
+	view := problemView{layout{Title: what.Title, Prefix: p.site.Prefix}, what.Text}
 	name := "problem.html"
-	if byScript(r) {
+	if site.ByScript(r) {
 		view.Status = status{Text: what.Title + ". " + what.Text, Bad: true}
 		name = "status-alone"
 		w.Header().Set("HX-Reswap", "none") // the answer has no such part: what is on the page, and was entered, stays
 	}
 	p.show(w, what.Code, name, view)
 }
-
-// byScript reports whether htmx asks, which takes parts of a page.
-func byScript(r *http.Request) bool { return r.Header.Get("HX-Request") == "true" }
 
 func (p *Pages) notFound(w http.ResponseWriter, r *http.Request) {
 	p.fail(w, r, problem{http.StatusNotFound, "There is no such page", "Go back, or open your notification settings from the platform."})

@@ -26,15 +26,15 @@ func TestScreens(t *testing.T) {
 	for _, scheme := range []string{"light", "dark"} {
 		for _, size := range [][2]int64{{360, 780}, {1080, 900}} {
 			b := i.browser()
-			b.emulate(size[0], size[1], scheme)
-			b.do(chromedp.Navigate(i.link("ada")))
+			b.Emulate(size[0], size[1], scheme)
+			b.Do(chromedp.Navigate(i.link("ada")))
 			for _, tab := range []string{"events", "channels", "deliveries"} {
-				b.do(chromedp.Navigate(i.url + "/settings/ada/" + tab))
+				b.Do(chromedp.Navigate(i.url + "/settings/ada/" + tab))
 				picture := get(b, chromedp.FullScreenshot(100))
 				name := fmt.Sprintf("%s-%s-%d.png", tab, scheme, size[0])
 				require.NoError(t, os.WriteFile(filepath.Join(*screens, name), picture, 0o600))
 			}
-			b.do(chromedp.Navigate(i.url+"/settings/ada/channels"), click("#webhook .test button"))
+			b.Do(chromedp.Navigate(i.url+"/settings/ada/channels"), click("#webhook .test button"))
 			b.says("#webhook .report", "Delivered")
 			get(b, chromedp.Evaluate[bool](`{ for (const d of document.querySelectorAll("#webhook details")) d.open = true; true }`))
 			name := fmt.Sprintf("webhook-%s-%d.png", scheme, size[0])

@@ -66,9 +66,9 @@ func (p *Pages) cookie(user string) *http.Cookie {
 	expires := time.Now().Add(sessionLife)
 	c := &http.Cookie{
 		Name: cookieName, Value: p.Links.Session(user, expires), Path: p.home(user), MaxAge: int(sessionLife.Seconds()),
-		HttpOnly: true, Secure: p.secure, SameSite: http.SameSiteLaxMode,
+		HttpOnly: true, Secure: p.site.Secure, SameSite: http.SameSiteLaxMode,
 	}
-	if p.secure && len(p.FrameAncestors) > 0 {
+	if p.site.Secure && len(p.FrameAncestors) > 0 {
 		c.SameSite, c.Partitioned = http.SameSiteNoneMode, true
 	}
 	return c

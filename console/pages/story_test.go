@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"tocsin/channels/unsubscribe"
+	"tocsin/console/browsertest"
 	"tocsin/farend"
 	"tocsin/prefs"
 )
@@ -30,7 +31,7 @@ func (b *browser) text(selector chromedp.CSS) string {
 // says waits until an element shows a text.
 func (b *browser) says(selector, text string) {
 	b.t.Helper()
-	b.until(`document.querySelector("` + selector + `")?.innerText.includes("` + text + `")`)
+	b.Until(`document.querySelector("` + selector + `")?.innerText.includes("` + text + `")`)
 }
 
 func (i *installation) choice(user, typeName, channel string) prefs.Choice {
@@ -62,7 +63,7 @@ func (i *installation) arrived(path string, n int) farend.Received {
 		}
 		select {
 		case <-more:
-		case <-time.After(patience):
+		case <-time.After(browsertest.Patience):
 			i.t.Fatalf("%d things arrived, and %d at %s", len(all), count, path)
 		}
 	}
@@ -75,39 +76,39 @@ func TestAPersonDecides(t *testing.T) {
 	require.Equal(t, i.url+"/settings/ada/events", get(b, chromedp.Location()), "the signature has left the address bar")
 
 	// A switch is saved at once, says so, keeps the focus, and can be undone.
-	b.do(click("#job-fail-email"))
+	b.Do(click("#job-fail-email"))
 	b.says("#status", "Job run failed: Email is off.")
-	b.until(`document.activeElement.id == "job-fail-email" && document.activeElement.getAttribute("aria-checked") == "false"`)
+	b.Until(`document.activeElement.id == "job-fail-email" && document.activeElement.getAttribute("aria-checked") == "false"`)
 	require.True(t, i.choice("ada", "job.fail", "email").Chosen)
 	require.False(t, i.choice("ada", "job.fail", "email").Wanted)
 	b.says("#legend", "One switch was changed by you")
-	b.do(click("#undo"))
+	b.Do(click("#undo"))
 	b.says("#status", "back to the default, on")
-	b.until(`document.querySelector("#job-fail-email").getAttribute("aria-checked") == "true"`)
+	b.Until(`document.querySelector("#job-fail-email").getAttribute("aria-checked") == "true"`)
 	b.says("#legend", "All switches follow the defaults")
 	require.False(t, i.choice("ada", "job.fail", "email").Chosen, "undone is as it was, not the same chosen")
 
 	// A whole row, a whole column, and back.
-	b.do(click(`[aria-label="All channels for Process is down"]`), click(`details[open] button:nth-of-type(2)`))
+	b.Do(click(`[aria-label="All channels for Process is down"]`), click(`details[open] button:nth-of-type(2)`))
 	b.says("#status", "Process is down: Email is off.")
-	b.do(click(`[aria-label="All events by Email"]`), click(`details[open] button:nth-of-type(2)`))
+	b.Do(click(`[aria-label="All events by Email"]`), click(`details[open] button:nth-of-type(2)`))
 	b.says("#status", "Email for all events: off.")
 	b.says("#legend", "13 switches")
-	b.do(click("#legend button"))
+	b.Do(click("#legend button"))
 	b.says("#legend", "All switches follow the defaults")
 	require.False(t, i.choice("ada", "process.down", "email").Chosen)
 
 	// A channel that is not set up leads to its set-up.
-	b.do(click(`thead a[href$="#set-up-webhook"]`))
-	b.until(`document.querySelector("#webhook-url")?.checkVisibility()`)
-	b.do(chromedp.SendKeys(chromedp.CSS("#webhook-url"), i.hook.URL()+"/mine"), click(`#set-up-webhook button[value=save]`))
+	b.Do(click(`thead a[href$="#set-up-webhook"]`))
+	b.Until(`document.querySelector("#webhook-url")?.checkVisibility()`)
+	b.Do(chromedp.SendKeys(chromedp.CSS("#webhook-url"), i.hook.URL()+"/mine"), click(`#set-up-webhook button[value=save]`))
 	b.says("#status", "Webhook: saved.")
 	secret := b.text("#webhook .once code")
 	require.True(t, strings.HasPrefix(secret, "whsec_"), secret)
 	i.hook.Verify("/mine", secret)
 
 	// A test goes the real way, signed, and shows what was answered.
-	b.do(click(`#webhook .test button`))
+	b.Do(click(`#webhook .test button`))
 	b.says("#webhook .report", "Delivered")
 	require.Contains(t, b.text("#webhook .report"), "200")
 	require.NotContains(t, get(b, chromedp.OuterHTML(chromedp.CSS("html"))), secret, "the secret is shown once")
@@ -116,33 +117,33 @@ func TestAPersonDecides(t *testing.T) {
 	// What happened is told, and can be sent again.
 	i.publish("stack.redeploy.fail", "first")
 	i.settled("ada", 2)
-	b.do(chromedp.Navigate(i.url + "/settings/ada/deliveries"))
+	b.Do(chromedp.Navigate(i.url + "/settings/ada/deliveries"))
 	b.says("#stories", "Redeploy of Harbour failed")
 	b.says(".ways li:nth-child(2) .outcome", "Delivered")
 	b.says(".skipped", "iOS push: not set up")
-	b.do(click(".ways li:nth-child(2) form button"))
+	b.Do(click(".ways li:nth-child(2) form button"))
 	b.says("#status", "It is on its way again.")
 	b.says(".ways li:nth-child(2) summary", "All 3 entries") // by itself, once it has arrived
 	require.Equal(t, i.arrived("/mine", 2).Delivery, i.arrived("/mine", 3).Delivery, "sent again under its id")
 
 	// The secret is rotated.
-	b.do(chromedp.Navigate(i.url+"/settings/ada/channels"), click("#webhook > .fold > summary"), click(`#webhook button[value="renew:secret"]`))
+	b.Do(chromedp.Navigate(i.url+"/settings/ada/channels"), click("#webhook > .fold > summary"), click(`#webhook button[value="renew:secret"]`))
 	b.says("#webhook .once", "whsec_")
 	require.NotEqual(t, secret, b.text("#webhook .once code"))
 	i.hook.Verify("/mine", b.text("#webhook .once code"))
-	b.do(click(`#webhook .test button`))
+	b.Do(click(`#webhook .test button`))
 	b.says("#webhook .report", "Delivered")
 
 	// The link in a mail stops mails of its type, and leads back.
 	signer, err := unsubscribe.NewSigner(key)
 	require.NoError(t, err)
-	b.do(chromedp.Navigate(signer.Link(i.links.Base(), "ada", "server.backon")))
+	b.Do(chromedp.Navigate(signer.Link(i.links.Base(), "ada", "server.backon")))
 	require.True(t, i.choice("ada", "server.backon", "email").Wanted, "looking at it changes nothing")
-	b.do(click("form button"))
+	b.Do(click("form button"))
 	b.says("h1", "These mails are off")
 	require.False(t, i.choice("ada", "server.backon", "email").Wanted)
-	b.do(click(".more a"))
-	b.until(`document.querySelector("#server-backon-email")?.getAttribute("aria-checked") == "false"`)
+	b.Do(click(".more a"))
+	b.Until(`document.querySelector("#server-backon-email")?.getAttribute("aria-checked") == "false"`)
 }
 
 // Everything but the waiting page can be done without JavaScript.
@@ -154,27 +155,27 @@ func TestWithoutJavaScript(t *testing.T) {
 		return err
 	}), chromedp.Navigate(i.link("ada")))
 
-	b.do(click("#job-fail-email"))
+	b.Do(click("#job-fail-email"))
 	b.says("#status", "Job run failed: Email is off.")
 	require.False(t, i.choice("ada", "job.fail", "email").Wanted)
-	b.do(click("#undo"))
+	b.Do(click("#undo"))
 	b.says("#status", "back to the default, on")
 	require.False(t, i.choice("ada", "job.fail", "email").Chosen)
 
-	b.do(click(`thead a[href$="#set-up-webhook"]`))
-	b.until(`document.querySelector("#webhook-url")?.checkVisibility()`)
-	b.do(chromedp.SendKeys(chromedp.CSS("#webhook-url"), "ftp://nowhere"), click(`#set-up-webhook button[value=save]`))
-	b.until(`document.querySelector("#webhook-url[aria-invalid=true]")?.value == "ftp://nowhere"`) // what was entered is kept
-	b.do(chromedp.SetValue(chromedp.CSS("#webhook-url"), i.hook.URL()+"/plain"), click(`#set-up-webhook button[value=save]`))
+	b.Do(click(`thead a[href$="#set-up-webhook"]`))
+	b.Until(`document.querySelector("#webhook-url")?.checkVisibility()`)
+	b.Do(chromedp.SendKeys(chromedp.CSS("#webhook-url"), "ftp://nowhere"), click(`#set-up-webhook button[value=save]`))
+	b.Until(`document.querySelector("#webhook-url[aria-invalid=true]")?.value == "ftp://nowhere"`) // what was entered is kept
+	b.Do(chromedp.SetValue(chromedp.CSS("#webhook-url"), i.hook.URL()+"/plain"), click(`#set-up-webhook button[value=save]`))
 	b.says("#webhook .once", "whsec_")
-	b.do(click(`#webhook .test button`))
+	b.Do(click(`#webhook .test button`))
 	b.says("#webhook .report", "Delivered")
 
 	i.publish("stack.redeploy.ok", "plain")
 	i.settled("ada", 2)
-	b.do(click(`nav a[href$="/deliveries"]`))
+	b.Do(click(`nav a[href$="/deliveries"]`))
 	b.says("#stories", "Redeploy of Harbour succeeded")
-	b.do(click(".ways li:nth-child(2) form button"))
+	b.Do(click(".ways li:nth-child(2) form button"))
 	b.says("#status", "It is on its way again.")
 	i.arrived("/plain", 3)
 }
@@ -184,35 +185,35 @@ func TestByKeyboardAlone(t *testing.T) {
 	i := install(t, publicly{})
 	i.target("ada", "hipchat", "main", map[string]string{"token": "room-token", "room": room})
 	b := i.browser(chromedp.Navigate(i.link("ada")))
-	focused := func(selector string) { t.Helper(); b.until(`document.activeElement?.matches("` + selector + `")`) }
+	focused := func(selector string) { t.Helper(); b.Until(`document.activeElement?.matches("` + selector + `")`) }
 
-	b.do(chromedp.KeyEvent(kb.Tab))
+	b.Do(chromedp.KeyEvent(kb.Tab))
 	focused(".skip")
-	b.do(chromedp.KeyEvent(kb.Enter))
+	b.Do(chromedp.KeyEvent(kb.Enter))
 	focused("#main")
 	for range 20 { // past the column's menus and links to the first row's switches
 		if get(b, chromedp.Evaluate[bool](`document.activeElement.matches(".switch")`)) {
 			break
 		}
-		b.do(chromedp.KeyEvent(kb.Tab))
+		b.Do(chromedp.KeyEvent(kb.Tab))
 	}
 	focused("#stack-provision-ok-email")
-	b.do(chromedp.KeyEvent(" "))
+	b.Do(chromedp.KeyEvent(" "))
 	b.says("#status", "Stack provisioned successfully: Email is off.")
 	focused("#stack-provision-ok-email")
-	b.do(chromedp.KeyEvent(kb.ArrowRight)) // past iOS, which is not set up
+	b.Do(chromedp.KeyEvent(kb.ArrowRight)) // past iOS, which is not set up
 	focused("#stack-provision-ok-hipchat")
-	b.do(chromedp.KeyEvent(kb.ArrowDown))
+	b.Do(chromedp.KeyEvent(kb.ArrowDown))
 	focused("#stack-provision-fail-hipchat")
-	b.do(chromedp.KeyEvent(kb.Enter))
+	b.Do(chromedp.KeyEvent(kb.Enter))
 	b.says("#status", "Stack provision failed: HipChat is off.")
 
-	b.do(chromedp.Focus(chromedp.CSS(`[aria-label="All channels for Stack provision failed"]`)), chromedp.KeyEvent(kb.Enter))
-	b.until(`document.querySelector("details.menu[open]")`)
-	b.do(chromedp.KeyEvent(kb.Escape))
-	b.until(`!document.querySelector("details.menu[open]")`)
+	b.Do(chromedp.Focus(chromedp.CSS(`[aria-label="All channels for Stack provision failed"]`)), chromedp.KeyEvent(kb.Enter))
+	b.Until(`document.querySelector("details.menu[open]")`)
+	b.Do(chromedp.KeyEvent(kb.Escape))
+	b.Until(`!document.querySelector("details.menu[open]")`)
 	focused("summary")
-	b.do(chromedp.KeyEvent(kb.Enter), chromedp.KeyEvent(kb.Tab), chromedp.KeyEvent(kb.Enter))
+	b.Do(chromedp.KeyEvent(kb.Enter), chromedp.KeyEvent(kb.Tab), chromedp.KeyEvent(kb.Enter))
 	b.says("#status", "Stack provision failed: on.")
 	focused("summary")
 	require.True(t, i.choice("ada", "stack.provision.fail", "hipchat").Wanted)

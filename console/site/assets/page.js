@@ -56,3 +56,9 @@ function say(text) {
   line.textContent = text;
   document.getElementById("status").replaceChildren(line);
 }
+
+// One box ticks all of a list, in the ops console.
+document.addEventListener("change", (event) => {
+  const name = event.target.dataset?.all;
+  if (name) for (const box of event.target.form.querySelectorAll(`input[type=checkbox][name="${name}"]`)) box.checked = event.target.checked;
+});
