@@ -24,6 +24,7 @@ import (
 type town struct {
 	*replay.Replays
 	t       *testing.T
+	server  *servertest.NATSServer
 	queue   *queue.Queue
 	members []string
 	handed  chan schema.Delivery
@@ -34,11 +35,12 @@ const everybody = "webhook"
 // newTown routes n events, e0 and so on, of account acme. Deliveries of e1 die.
 func newTown(t *testing.T, n int, members ...string) *town {
 	t.Helper()
-	q, err := queue.Connect(queue.Options{URL: servertest.NATS(t).URL(), Log: zap.NewNop()})
+	server := servertest.NATS(t)
+	q, err := queue.Connect(queue.Options{URL: server.URL(), Log: zap.NewNop()})
 	require.NoError(t, err)
 	t.Cleanup(q.Close)
 	require.NoError(t, q.Setup(t.Context(), 0))
-	town := &town{Replays: &replay.Replays{Letters: q}, t: t, queue: q, members: members, handed: make(chan schema.Delivery, 10_000)}
+	town := &town{server: server, Replays: &replay.Replays{Letters: q}, t: t, queue: q, members: members, handed: make(chan schema.Delivery, 10_000)}
 	town.Routes = town
 	for i := range n {
 		town.publish(fmt.Sprint("e", i), "acme")
@@ -125,13 +127,20 @@ func (town *town) Plans(_ context.Context, e schema.Event, sequence uint64, user
 // idle waits until all that was handed out has ended.
 func (town *town) idle() {
 	town.t.Helper()
+	town.idleBut(0)
+}
+
+// idleBut is idle but for n deliveries, which nobody makes.
+func (town *town) idleBut(n int) {
+	town.t.Helper()
 	require.Eventually(town.t, func() bool {
+		waiting := 0
 		for _, err := range town.queue.Waiting(town.t.Context()) {
 			require.NoError(town.t, err)
-			return false
+			waiting++
 		}
 		routed, err := town.queue.Routed(town.t.Context())
-		return err == nil && routed > 0
+		return err == nil && routed > 0 && waiting == n
 	}, 30*time.Second, 10*time.Millisecond)
 }
 
@@ -168,6 +177,13 @@ func (town *town) run(job replay.Job) replay.Job {
 	require.Equal(town.t, replay.Done, job.State)
 	require.Equal(town.t, job.Total(), job.Handled())
 	return job
+}
+
+// purge empties a stream.
+func (town *town) purge(name string) error {
+	stream, err := servertest.JetStream(town.t, town.server.URL()).Stream(town.t.Context(), name)
+	require.NoError(town.t, err)
+	return stream.Purge(town.t.Context())
 }
 
 func TestWhoJoinedLateIsToldAlone(t *testing.T) {
@@ -355,4 +371,34 @@ func TestLetterWhoseDeliveryArrivedSinceIsNotReplayed(t *testing.T) {
 	require.Equal(t, job.Plan.Skips, job.Skips)
 	require.Equal(t, []string{"e0"}, y.events(1))
 	require.Len(t, y.letters(), 2, "what was skipped stays")
+}
+
+// A delivery that was planned, has not ended and lies in no queue is what the
+// audit calls missing.
+func TestWhatIsMissingIsSentAndWhatWaitsIsNot(t *testing.T) {
+	t.Parallel()
+	town := newTown(t, 2, "ada")
+	event := func(id string) schema.Delivery {
+		e, err := schema.Sample("job.fail")
+		require.NoError(t, err)
+		e.ID, e.Source, e.Account, e.Time = id, "/p", "acme", time.Now()
+		_, _, err = town.queue.PublishEvent(t.Context(), e)
+		require.NoError(t, err)
+		return schema.Delivery{Event: e, User: "eve", Channel: everybody, Target: "main", Planned: time.Now().Add(-time.Hour)}
+	}
+	parked := event("parked")
+	town.events(1)
+	town.idle()
+	town.members = []string{"eve"}
+	parked.Channel = "elsewhere" // no worker is there to deliver by it
+	require.NoError(t, town.queue.PublishPlans(t.Context(), []schema.Plan{schema.PlanOf(parked, "")}))
+	town.idleBut(1)
+
+	wanted := replay.Events{Filter: queue.EventFilter{ID: "parked"}, Channels: []string{"elsewhere"}}
+	job := town.plan(wanted)
+	require.Equal(t, replay.Skips{replay.SkipWaiting: 1}, job.Plan.Skips)
+	require.NoError(t, town.purge(queue.DeliveryStream))
+	job = town.plan(wanted)
+	require.Equal(t, 1, job.Plan.Deliveries)
+	require.Empty(t, job.Plan.Skips)
 }

@@ -113,6 +113,7 @@ func (j Job) held(by string, now time.Time) bool {
 // letters is where dead letters, events and jobs are kept: a *queue.Queue.
 type letters interface {
 	records
+	waiting
 	DeadLetters(ctx context.Context, f queue.LetterFilter, after uint64) iter.Seq2[queue.DeadLetter, error]
 	Replay(ctx context.Context, letters ...queue.DeadLetter) error
 

@@ -14,6 +14,7 @@ type pass struct {
 	replays *Replays
 	job     Job
 	history *history
+	queues  *queues // nil: nobody had to look into them yet
 	skips   Skips
 
 	tell   func(queue.PublishedEvent)      // hears of each event of the job; nil: nobody
@@ -122,7 +123,13 @@ func (p *pass) sift(ctx context.Context) (found sifted, err error) {
 		plan.Deliveries = nil
 		for _, d := range all {
 			f, known := p.history.of(d)
-			if why, skip := p.skip(f, known); skip {
+			why, skip := p.skip(f, known)
+			if why == SkipWaiting {
+				if skip, err = p.waits(ctx, d, f); err != nil {
+					return found, err
+				}
+			}
+			if skip {
 				p.skips.skip(why, 1)
 				continue
 			}
@@ -140,6 +147,19 @@ func (p *pass) sift(ctx context.Context) (found sifted, err error) {
 		}
 	}
 	return found, nil
+}
+
+// waits reports whether a delivery that has not ended really lies in a queue. One
+// that does not is missing: that is what the audit finds, and this mends.
+func (p *pass) waits(ctx context.Context, d schema.Delivery, f fate) (bool, error) {
+	if p.queues == nil {
+		found, err := lookInto(ctx, p.replays.Letters)
+		if err != nil {
+			return false, err
+		}
+		p.queues = found
+	}
+	return p.queues.has(d, f), nil
 }
 
 // skip reports whether a delivery is not to be sent, and why. What was sent since
