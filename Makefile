@@ -19,7 +19,7 @@ build:
 
 # The tests use a real redis-server, a real mail server, a real browser, a
 # publisher in another language, and Prometheus' own tool.
-test: needs-redis-server needs-postfix needs-fakeroot needs-python3 needs-curl needs-chromium needs-promtool
+test: needs-redis-server needs-postfix needs-fakeroot needs-python3 needs-curl needs-openssl needs-chromium needs-promtool
 	$(GO) test -race -timeout 10m ./...
 
 # What the fleet costs on this machine: less than five minutes, on two cores
