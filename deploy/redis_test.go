@@ -42,6 +42,7 @@ func TestUsersOfRedisMayDoTheirPartAlone(t *testing.T) {
 				"PING", "SET tocsin:user:{ada}:profile {}", "HSET tocsin:user:{ada}:targets webhook/main sealed", "DEL tocsin:user:{ada}:prefs",
 				"SADD tocsin:account:{acme}:members ada", "SREM tocsin:account:{acme}:members ada", "WATCH tocsin:user:{ada}:profile", "UNWATCH",
 				"SET tocsin:link:abc x NX PX 1000", "INCR tocsin:quota:mails", "HGET tocsin:breaker:{hosts}:states h",
+				"ZCOUNT tocsin:breaker:{index}:webhook:open 0 +inf", "ZREVRANGEBYSCORE tocsin:breaker:{index}:webhook:open +inf 0 LIMIT 0 9",
 				"EVAL return(redis.call('SET',KEYS[1],'{}')) 1 tocsin:user:{ada}:profile",
 			},
 			mayNot: []string{

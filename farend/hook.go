@@ -26,6 +26,7 @@ type Hook struct {
 	mu       sync.Mutex
 	keys     map[string]string // by path: a secret or a public key
 	scripted script            // by path
+	decide   func(Received) HookAnswer
 }
 
 // NewHook starts a receiver on a free port of 127.0.0.1.
@@ -58,16 +59,18 @@ func (h *Hook) Verify(path, key string) {
 // that it is 200 again.
 func (h *Hook) Answer(path string, answers ...HookAnswer) { h.scripted.add(path, answers) }
 
+// Decide makes the receiver ask what to answer where no answer is set. The
+// script sees the request without a Status, and is called from many goroutines.
+func (h *Hook) Decide(script func(Received) HookAnswer) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.decide = script
+}
+
 // ServeHTTP takes one delivery.
 func (h *Hook) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	body, refusal := h.take(r)
-	answer := HookAnswer{Status: http.StatusOK}
-	if refusal != nil {
-		answer = *refusal
-	} else if scripted, ok := h.scripted.next(r.URL.Path); ok {
-		answer = scripted
-	}
-	h.log.Record(Received{
+	received := Received{
 		At:       time.Now(),
 		Channel:  "webhook",
 		Delivery: r.Header.Get("Webhook-Id"),
@@ -75,9 +78,27 @@ func (h *Hook) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		Title:    textMember(body, "event_type"),
 		Text:     string(body),
 		Raw:      rawRequest(r, body),
-		Status:   answer.label(),
-	})
+	}
+	answer := h.answerTo(received, refusal)
+	received.Status = answer.label()
+	h.log.Record(received)
 	answer.write(w, r)
+}
+
+func (h *Hook) answerTo(received Received, refusal *HookAnswer) HookAnswer {
+	if refusal != nil {
+		return *refusal
+	}
+	if scripted, ok := h.scripted.next(received.To); ok {
+		return scripted
+	}
+	h.mu.Lock()
+	decide := h.decide
+	h.mu.Unlock()
+	if decide != nil {
+		return decide(received)
+	}
+	return HookAnswer{Status: http.StatusOK}
 }
 
 // take reads the request and says how it is refused, if it is.

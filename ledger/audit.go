@@ -17,7 +17,8 @@ type Audit struct {
 	waiting    map[string]bool
 	stuck      map[string]bool
 	routed     uint64
-	names      map[string]string // one copy of each text that many deliveries share
+	names      map[string]string  // one copy of each text that many deliveries share
+	nobody     map[[2]string]bool // events by source and id that nobody was told of
 }
 
 // traced is what the audit knows of a delivery. It holds no more than that: there
@@ -42,7 +43,7 @@ type plan struct {
 // NewAudit makes an audit that knows of nothing.
 func NewAudit() *Audit {
 	return &Audit{
-		deliveries: map[string]*traced{}, waiting: map[string]bool{}, stuck: map[string]bool{}, names: map[string]string{},
+		deliveries: map[string]*traced{}, waiting: map[string]bool{}, stuck: map[string]bool{}, names: map[string]string{}, nobody: map[[2]string]bool{},
 	}
 }
 
@@ -82,6 +83,9 @@ func (a *Audit) Needs(id string) (needs, known bool) {
 // again when it has not heard that it is stored. Another attempt that arrived,
 // after a crash, has another time.
 func (a *Audit) Add(r schema.Record) {
+	if r.User == schema.Nobody {
+		a.nobody[[2]string{r.Source, r.Event}] = true
+	}
 	if r.Kind == schema.RecordPlanned {
 		p := &plan{a.name(r.Account), a.name(r.User), a.name(r.Source), r.Event, r.Sequence}
 		for _, d := range r.Deliveries {
@@ -123,6 +127,10 @@ type Result struct {
 	// killed had forgotten to remove them. Those that have not ended are missing.
 	Stuck int `json:"stuck"`
 
+	// Nobody is how many events reached nobody, because their account had no
+	// members when they were routed. Many at once mean that Redis has lost them.
+	Nobody int `json:"nobody"`
+
 	Missing []Loss `json:"missing"` // planned, not ended, and waiting nowhere
 	Double  []Loss `json:"double"`  // the far end has accepted it more than once
 }
@@ -142,7 +150,7 @@ type Loss struct {
 // Result counts the deliveries whose plan the audit has seen. Others were
 // planned before the time that is audited.
 func (a *Audit) Result() Result {
-	result := Result{Stuck: len(a.stuck), Missing: []Loss{}, Double: []Loss{}}
+	result := Result{Nobody: len(a.nobody), Stuck: len(a.stuck), Missing: []Loss{}, Double: []Loss{}}
 	for id, t := range a.deliveries {
 		if t.plan == nil {
 			continue

@@ -22,6 +22,8 @@ func (m *Metrics) makeDeliveries() {
 		"Deliveries that were handed out, by what became of each, and why.", "channel", "outcome", "reason")
 	m.held = counterVec(m, "tocsin_held_total",
 		"Deliveries that were handed out and put off without an attempt, because their endpoint takes nothing now.", "channel", "reason")
+	m.measures = counterVec(m, "tocsin_target_measures_total",
+		"What was done about targets that fail: their owner was warned, or they were switched off.", "channel", "measure")
 	m.latency = histogramVec(m, "tocsin_delivery_latency_seconds",
 		"From the publication of an event to its delivery, retries and all; from the replay where it was replayed.", latencies, "channel")
 	m.took = histogramVec(m, "tocsin_attempt_duration_seconds",
@@ -32,6 +34,7 @@ func (m *Metrics) makeDeliveries() {
 type Deliveries struct {
 	endings   map[worker.Ending]prometheus.Counter
 	unknown   prometheus.Counter
+	measures  map[string]prometheus.Counter
 	latency   prometheus.Observer
 	durations prometheus.Observer
 }
@@ -39,8 +42,12 @@ type Deliveries struct {
 // Deliveries binds the figures of one channel.
 func (m *Metrics) Deliveries(channel string) *Deliveries {
 	d := &Deliveries{
-		endings:   make(map[worker.Ending]prometheus.Counter),
-		unknown:   m.attempts.WithLabelValues(channel, other, other),
+		endings: make(map[worker.Ending]prometheus.Counter),
+		unknown: m.attempts.WithLabelValues(channel, other, other),
+		measures: map[string]prometheus.Counter{
+			worker.MeasureWarned:      m.measures.WithLabelValues(channel, worker.MeasureWarned),
+			worker.MeasureSwitchedOff: m.measures.WithLabelValues(channel, worker.MeasureSwitchedOff),
+		},
 		latency:   m.latency.WithLabelValues(channel),
 		durations: m.took.WithLabelValues(channel),
 	}
@@ -64,6 +71,15 @@ func (d *Deliveries) Ended(e worker.Ending, latency time.Duration) {
 		d.latency.Observe(latency.Seconds())
 	}
 	if count, known := d.endings[e]; known {
+		count.Inc()
+		return
+	}
+	d.unknown.Inc()
+}
+
+// Targeted counts what was done about a target.
+func (d *Deliveries) Targeted(measure string) {
+	if count, known := d.measures[measure]; known {
 		count.Inc()
 		return
 	}

@@ -28,6 +28,7 @@ type Metrics struct {
 
 	attempts *prometheus.CounterVec
 	held     *prometheus.CounterVec
+	measures *prometheus.CounterVec
 	latency  *prometheus.HistogramVec
 	took     *prometheus.HistogramVec
 

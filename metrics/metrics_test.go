@@ -73,6 +73,8 @@ func TestEveryEndingIsCountedUnderItsName(t *testing.T) {
 		}
 	}
 	require.EqualValues(t, 2, value(t, m, "tocsin_delivery_latency_seconds", "channel", "webhook"), "what was not delivered has no latency")
+	d.Targeted(worker.MeasureWarned)
+	require.EqualValues(t, 1, value(t, m, "tocsin_target_measures_total", "channel", "webhook", "measure", "warned"))
 	d.Attempted(time.Millisecond)
 	require.EqualValues(t, 1, value(t, m, "tocsin_attempt_duration_seconds", "channel", "webhook"))
 }

@@ -39,6 +39,19 @@ func Plan(e schema.Event, recipients []Recipient, offered []string, now time.Tim
 	return slices.CompactFunc(plans, func(a, b schema.Plan) bool { return byUser(a, b) == 0 })
 }
 
+// PlanNobody says of an event that no recipient was found for why that is so:
+// its account has no members, or the one that it names is none of them.
+func PlanNobody(e schema.Event, offered []string, now time.Time) schema.Plan {
+	plan, rule := schema.Plan{Event: e, User: e.User, At: now}, schema.RuleNotMember
+	if e.User == "" {
+		plan.User, rule = schema.Nobody, schema.RuleNoMembers
+	}
+	for _, channel := range slices.Sorted(slices.Values(offered)) {
+		plan.Skipped = append(plan.Skipped, schema.Skipped{Channel: channel, Rule: rule})
+	}
+	return plan
+}
+
 func planFor(e schema.Event, r Recipient, offered []string, now time.Time) schema.Plan {
 	plan := schema.Plan{Event: e, User: r.User, At: now}
 	for _, channel := range offered {

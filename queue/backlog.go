@@ -68,28 +68,37 @@ func readEvents(ctx context.Context, stream jetstream.Stream, b Backlog) error {
 	return b.wait(ctx, stream, Routing, router.CachedInfo())
 }
 
-// readDeliveries asks the consumers, because what was acknowledged in the last
-// moments of a server that was killed still lies in the stream. Subjects without
-// a consumer are those that no worker delivers by yet.
+// readDeliveries asks the consumers of the subjects that hold anything, because
+// what was acknowledged in the last moments of a server that was killed still
+// lies in the stream. Where there is no consumer no worker delivers yet.
 func readDeliveries(ctx context.Context, stream jetstream.Stream, b Backlog) error {
-	consumers := stream.ListConsumers(ctx)
-	consumed := map[string]bool{}
-	for info := range consumers.Info() {
-		consumed[info.Config.FilterSubject] = true
-		if err := b.wait(ctx, stream, heldFor(info.Config.FilterSubject), info); err != nil {
+	counts, err := countsOf(ctx, stream, deliverySubjects)
+	for subject, n := range counts {
+		if n == 0 {
+			continue
+		}
+		consumer, err := stream.Consumer(ctx, consumerOf(subject))
+		if errors.Is(err, jetstream.ErrConsumerNotFound) || errors.Is(err, jetstream.ErrInvalidConsumerName) {
+			b.Waiting[heldFor(subject)] += n
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		if err := b.wait(ctx, stream, heldFor(subject), consumer.CachedInfo()); err != nil {
 			return err
 		}
 	}
-	if err := consumers.Err(); err != nil {
-		return err
-	}
-	counts, err := countsOf(ctx, stream, deliverySubjects)
-	for subject, n := range counts {
-		if !consumed[subject] {
-			b.Waiting[heldFor(subject)] += n
-		}
-	}
 	return err
+}
+
+// consumerOf is the name of the consumer of a subject of first attempts.
+func consumerOf(subject string) string {
+	name := strings.TrimPrefix(subject, schema.DeliverySubject(""))
+	if channel, crowd := strings.CutPrefix(name, crowdSubject("")[len(schema.DeliverySubject("")):]); crowd {
+		return channel + "-crowd"
+	}
+	return name
 }
 
 // wait adds what one consumer has before it.

@@ -12,6 +12,8 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"go.uber.org/zap"
+
+	"tocsin/faultpoint"
 )
 
 const (
@@ -197,6 +199,7 @@ func (l lane) attend(work context.Context, msg jetstream.Msg) (outcome Outcome) 
 func (l lane) ensureConsumer(ctx context.Context) (jetstream.Consumer, error) {
 	ctx, cancel := context.WithTimeout(ctx, publishTimeout)
 	defer cancel()
+	l.queue.beginPaused(ctx, &l.consumer) // of this call's copy of the lane
 	consumer, err := l.queue.js.CreateOrUpdateConsumer(ctx, l.stream, l.consumer)
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
 		if err := l.queue.Setup(ctx, 0); err != nil {
@@ -204,11 +207,7 @@ func (l lane) ensureConsumer(ctx context.Context) (jetstream.Consumer, error) {
 		}
 		consumer, err = l.queue.js.CreateOrUpdateConsumer(ctx, l.stream, l.consumer)
 	}
-	if err != nil {
-		return nil, fmt.Errorf("create consumer %s on %s: %w", l.consumer.Durable, l.stream, err)
-	}
-	l.queue.keepPaused(ctx, l.stream, consumer.CachedInfo())
-	return consumer, nil
+	return consumer, wrap(err, "create consumer %s on %s", l.consumer.Durable, l.stream)
 }
 
 // settle does what an outcome says, and is the only place that acknowledges. It
@@ -216,6 +215,9 @@ func (l lane) ensureConsumer(ctx context.Context) (jetstream.Consumer, error) {
 // trying while NATS is away. If ctx ends first, the message is left for
 // another worker, and stored is false.
 func (q *Queue) settle(ctx context.Context, msg jetstream.Msg, o Outcome) (stored bool) {
+	if faultpoint.On {
+		faultpoint.Reached("before store: " + o.String())
+	}
 	err := backoff.RetryNotify(func() error { return q.storeNext(ctx, msg, o) },
 		backoff.WithContext(outage(), ctx),
 		func(err error, next time.Duration) {
@@ -224,6 +226,9 @@ func (q *Queue) settle(ctx context.Context, msg jetstream.Msg, o Outcome) (store
 	if err != nil {
 		q.log.Warn("left a message for another worker", zap.Error(err))
 		return false
+	}
+	if faultpoint.On {
+		faultpoint.Reached("before ack: " + o.String())
 	}
 	switch o.verdict {
 	case abandon:

@@ -173,26 +173,21 @@ func isMissing(err error) bool {
 	return errors.Is(err, jetstream.ErrConsumerNotFound) || errors.Is(err, jetstream.ErrStreamNotFound)
 }
 
-// keepPaused pauses a consumer that was made while its channel is paused. Whether
-// that can be told or not, the fleet works on: what was paused before is paused
-// at the server.
-func (q *Queue) keepPaused(ctx context.Context, stream string, info *jetstream.ConsumerInfo) {
-	channel := info.Config.FilterSubject[strings.LastIndexByte(info.Config.FilterSubject, '.')+1:]
-	if channel == "" || channel == events || info.Paused {
+// beginPaused makes a consumer of a paused channel begin paused. One that is there
+// already stays as it is: the server ignores it then. Whether it can be told or
+// not, the fleet works on.
+func (q *Queue) beginPaused(ctx context.Context, consumer *jetstream.ConsumerConfig) {
+	channel := consumer.FilterSubject[strings.LastIndexByte(consumer.FilterSubject, '.')+1:]
+	if channel == "" || channel == events {
 		return
 	}
 	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
 	defer cancel()
-	paused, err := q.pauseOf(ctx, channel)
+	p, err := q.pauseOf(ctx, channel)
 	if err == nil {
-		_, err = q.js.PauseConsumer(ctx, stream, info.Name, paused.until())
-	}
-	if err == nil { // whoever resumed it meanwhile may have missed this consumer
-		if _, err = q.pauseOf(ctx, channel); errors.Is(err, ErrNotPaused) {
-			_, err = q.js.ResumeConsumer(ctx, stream, info.Name)
-		}
-	}
-	if err != nil && !errors.Is(err, ErrNotPaused) {
+		until := p.until()
+		consumer.PauseUntil = &until
+	} else if !errors.Is(err, ErrNotPaused) {
 		q.log.Warn("cannot tell whether the channel is paused; working on", zap.String("channel", channel), zap.Error(err))
 	}
 }

@@ -12,6 +12,10 @@ const LedgerSubjects = "tocsin.ledger.>"
 // LedgerSubject holds what became of the deliveries to one member of an account.
 func LedgerSubject(account, user string) string { return "tocsin.ledger." + account + "." + user }
 
+// Nobody stands in place of a member where an event's account has none: somebody
+// who looks for the event finds it, and why nobody was told. No user has this id.
+const Nobody = "@nobody"
+
 // Record is one entry of the ledger, as it lies there in JSON. For each event
 // and each member of its account there is one of kind Planned; it names every
 // delivery, and why there is none by the other channels. For each of these
@@ -88,7 +92,8 @@ type Rule string
 // Rules.
 const (
 	RuleNoUser     Rule = "no_user"     // the user is not known any more
-	RuleNotMember  Rule = "not_member"  // the user has left the account
+	RuleNotMember  Rule = "not_member"  // the user is not, or no longer, a member of the account
+	RuleNoMembers  Rule = "no_members"  // the account has no members, or the preferences of all are lost; User is Nobody
 	RuleNotSetUp   Rule = "not_set_up"  // the user has no target in the channel
 	RuleTargetOff  Rule = "target_off"  // the target was switched off: it is gone, or failed for too long
 	RuleChosenOff  Rule = "chosen_off"  // the user switched the type off for the channel
@@ -98,6 +103,7 @@ const (
 var ruleTexts = map[Rule]string{
 	RuleNoUser:     "no such user any more",
 	RuleNotMember:  "no longer a member of the account",
+	RuleNoMembers:  "the account has no members",
 	RuleNotSetUp:   "not set up",
 	RuleTargetOff:  "target is switched off",
 	RuleChosenOff:  "switched off by the user",

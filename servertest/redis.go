@@ -3,13 +3,11 @@
 package servertest
 
 import (
-	"bufio"
-	"context"
-	"io"
 	"net"
+	"os"
 	"os/exec"
-	"strings"
-	"syscall"
+	"path/filepath"
+	"slices"
 	"testing"
 )
 
@@ -17,16 +15,13 @@ import (
 // because another process took the port in between.
 const portTries = 5
 
-// RedisServer is a redis-server process that a test may kill, start again,
-// freeze and thaw. It is killed when the test ends.
+// RedisServer is a redis-server process. Without "--appendonly", "yes" its data
+// goes when it is stopped.
 type RedisServer struct {
-	t       testing.TB
-	program string
-	args    []string
+	*Process
 	scheme  string // "redis" or "rediss"
 	address string
-	process *exec.Cmd
-	exited  chan struct{} // closed when the process has closed its output
+	dir     string
 }
 
 // Redis starts a redis-server that keeps nothing on disk and returns its URL.
@@ -62,12 +57,17 @@ func startRedis(t testing.TB, starter, scheme string, options []string) *RedisSe
 	if err != nil {
 		t.Fatal("this test needs a real Redis: redis-server is not on the PATH; install the Debian package redis-server")
 	}
-	defaults := []string{"--bind", "127.0.0.1", "--dir", t.TempDir(), "--save", "", "--appendonly", "no"}
-	s := &RedisServer{t: t, program: program, args: append(defaults, options...), scheme: scheme}
-	t.Cleanup(s.Stop)
+	dir := t.TempDir()
+	defaults := []string{"--bind", "127.0.0.1", "--dir", dir, "--save", "", "--appendonly", "no"}
 	var said string
 	for range portTries {
-		s.address = freeAddress(t)
+		s := &RedisServer{scheme: scheme, address: freeAddress(t), dir: dir}
+		_, port, _ := net.SplitHostPort(s.address)
+		listen := []string{program, "--port", port}
+		if scheme == "rediss" {
+			listen = []string{program, "--port", "0", "--tls-port", port}
+		}
+		s.Process = NewProcess(t, "Ready to accept connections", nil, slices.Concat(listen, defaults, options)...)
 		if said = s.launch(); said == "" {
 			return s
 		}
@@ -80,92 +80,20 @@ func startRedis(t testing.TB, starter, scheme string, options []string) *RedisSe
 // over Stop and Start.
 func (s *RedisServer) URL() string { return s.scheme + "://" + s.address + "/0" }
 
-// Stop kills the process, as a crash would, and returns when it is gone.
-// Without "--appendonly", "yes" its data goes with it.
-func (s *RedisServer) Stop() {
-	if s.process == nil {
-		return
-	}
-	_ = s.process.Process.Kill() // fails only if it has ended by itself
-	<-s.exited
-	_ = s.process.Wait() // reports the kill
-	s.process = nil
-}
+// Address is host and port of the server.
+func (s *RedisServer) Address() string { return s.address }
 
-// Start runs a stopped server again on the same port and directory, and
-// returns when it has loaded its data and is ready.
-func (s *RedisServer) Start() {
+// Forget removes what a stopped server keeps on disk.
+func (s *RedisServer) Forget() {
 	s.t.Helper()
-	if said := s.launch(); said != "" {
-		s.t.Fatalf("start %s again on %s: %s", s.program, s.address, said)
-	}
-}
-
-// Pause freezes the process: connections stay open and nothing is answered.
-func (s *RedisServer) Pause() { s.signal(syscall.SIGSTOP) }
-
-// Resume thaws a paused process.
-func (s *RedisServer) Resume() { s.signal(syscall.SIGCONT) }
-
-func (s *RedisServer) signal(signal syscall.Signal) {
-	s.t.Helper()
-	if err := s.process.Process.Signal(signal); err != nil {
-		s.t.Fatalf("send %s to redis-server: %v", signal, err)
-	}
-}
-
-// launch runs the process until it says that it is ready. If it ends before,
-// launch returns what it said.
-func (s *RedisServer) launch() (said string) {
-	s.t.Helper()
-	_, port, _ := net.SplitHostPort(s.address)
-	listen := []string{"--port", port}
-	if s.scheme == "rediss" {
-		listen = []string{"--port", "0", "--tls-port", port}
-	}
-	process := exec.CommandContext(context.Background(), s.program, append(listen, s.args...)...)
-	output, err := process.StdoutPipe()
-	if err == nil {
-		process.Stderr = process.Stdout
-		err = process.Start()
-	}
-	if err != nil {
-		return err.Error()
-	}
-	s.process, s.exited = process, make(chan struct{})
-	ready := make(chan string, 1)
-	go follow(output, ready, s.exited)
-	if said = <-ready; said != "" {
-		s.Stop()
-	}
-	return said
-}
-
-// follow reads everything that the server says, so that it never blocks on a
-// full pipe. It sends "" to ready once the server accepts connections, or all
-// that was said if it ended before, and closes exited at the end.
-func follow(output io.Reader, ready chan<- string, exited chan<- struct{}) {
-	defer close(exited)
-	var said strings.Builder
-	accepting := false
-	for lines := bufio.NewScanner(output); lines.Scan(); {
-		switch {
-		case accepting:
-		case strings.Contains(lines.Text(), "Ready to accept connections"):
-			accepting = true
-			ready <- ""
-		default:
-			said.WriteString(lines.Text() + "\n")
-		}
-	}
-	if !accepting {
-		ready <- "it ended before it was ready: " + said.String()
+	if err := os.RemoveAll(filepath.Join(s.dir, "appendonlydir")); err != nil {
+		s.t.Fatal(err)
 	}
 }
 
 func freeAddress(t testing.TB) string {
 	t.Helper()
-	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatalf("find a free port: %v", err)
 	}

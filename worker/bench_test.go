@@ -15,6 +15,7 @@ import (
 	"tocsin/breaker"
 	"tocsin/channels"
 	"tocsin/channels/outbound"
+	"tocsin/metrics"
 	"tocsin/prefs"
 	"tocsin/schema"
 	"tocsin/servertest"
@@ -78,11 +79,14 @@ func TestHealthyDeliveryAsksRedisOnce(t *testing.T) {
 }
 
 // BenchmarkHealthyDelivery is what an attempt costs the worker without its
-// sending, with isolation and without.
+// sending, with isolation and without, and counted.
 func BenchmarkHealthyDelivery(b *testing.B) {
-	for _, isolates := range []bool{false, true} {
-		b.Run(fmt.Sprintf("isolates=%t", isolates), func(b *testing.B) {
-			dl, asked := lone(b, isolates)
+	for _, c := range []struct{ isolates, counted bool }{{false, false}, {true, false}, {true, true}} {
+		b.Run(fmt.Sprintf("isolates=%t/counted=%t", c.isolates, c.counted), func(b *testing.B) {
+			dl, asked := lone(b, c.isolates)
+			if c.counted {
+				dl.Meter = metrics.New("v1").Deliveries("webhook")
+			}
 			d := deliveryTo("ada", "e1", time.Now())
 			b.ReportAllocs()
 			for b.Loop() {

@@ -148,6 +148,7 @@ func (dl *Deliverer) switchOff(stop context.Context, log *zap.Logger, d schema.D
 		log.Warn("target is still on", zap.Error(err))
 	}
 	if did {
+		dl.targeted(MeasureSwitchedOff)
 		dl.tellOwner(stop, log, d, f)
 	}
 }

@@ -69,6 +69,21 @@ type meter interface {
 	// Ended is told what became of each delivery. Where that is its delivery,
 	// latency is the time since its event was published, or it was replayed.
 	Ended(e Ending, latency time.Duration)
+	// Targeted is told what was done about a target that fails: one of the
+	// measures.
+	Targeted(measure string)
+}
+
+// What is done about targets that fail.
+const (
+	MeasureWarned      = "warned"       // its owner was told that it fails, and when it will be switched off
+	MeasureSwitchedOff = "switched_off" // it is gone, or has failed for too long
+)
+
+func (dl *Deliverer) targeted(measure string) {
+	if dl.Meter != nil {
+		dl.Meter.Targeted(measure)
+	}
 }
 
 func (dl *Deliverer) attempted(took time.Duration) {

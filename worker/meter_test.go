@@ -21,9 +21,11 @@ type tally struct {
 	attempts  int
 	endings   []worker.Ending
 	latencies []time.Duration
+	measures  []string
 }
 
 func (t *tally) Attempted(time.Duration) { t.attempts++ }
+func (t *tally) Targeted(measure string) { t.measures = append(t.measures, measure) }
 func (t *tally) Ended(e worker.Ending, latency time.Duration) {
 	t.endings, t.latencies = append(t.endings, e), append(t.latencies, latency)
 }
@@ -109,6 +111,28 @@ func TestLatencyCountsFromPublication(t *testing.T) {
 	d.Published = now.Add(time.Hour) // by a clock that is ahead
 	dl.Deliver(t.Context(), t.Context(), d)
 	require.Equal(t, []time.Duration{2 * time.Second, 5 * time.Second, 0}, counted.latencies)
+}
+
+// Who is warned, and what is switched off, is counted where it is done.
+func TestMeasuresAreCounted(t *testing.T) {
+	t.Parallel()
+	f := newServers(t)
+	f.join("ada")
+	counted := &tally{}
+	times := &clock{}
+	dl := f.member(8)
+	gone := &channels.Failure{Kind: channels.Gone, Status: "410", Err: errors.New("gone")}
+	answer := refuses(errors.New("no"))
+	dl.Channel = &far{answer: func(ctx context.Context, d schema.Delivery, to channels.Target) error { return answer(ctx, d, to) }, seen: make(chan arrival, 10)}
+	dl.Meter, dl.Clock = counted, times.now
+	dl.Deliver(t.Context(), t.Context(), deliveryTo("ada", "e1", times.now()))
+	require.Empty(t, counted.measures)
+	times.forward(25 * time.Hour)
+	dl.Deliver(t.Context(), t.Context(), deliveryTo("ada", "e2", times.now()))
+	require.Equal(t, []string{worker.MeasureWarned}, counted.measures)
+	answer = refuses(gone)
+	dl.Deliver(t.Context(), t.Context(), deliveryTo("ada", "e3", times.now()))
+	require.Equal(t, []string{worker.MeasureWarned, worker.MeasureSwitchedOff}, counted.measures)
 }
 
 // The index follows what a worker notes of an endpoint.

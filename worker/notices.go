@@ -42,6 +42,7 @@ func (dl *Deliverer) warnOwner(stop context.Context, log *zap.Logger, d schema.D
 	if !dl.mailWarning(stop, log, d, fares) {
 		return // the next attempt tries again
 	}
+	dl.targeted(MeasureWarned)
 	if _, err := dl.noteStep(stop, log, p, fares, now); err != nil {
 		log.Warn("an owner may be warned twice", zap.Error(err))
 	}

@@ -14,6 +14,7 @@ import (
 	"go.uber.org/zap"
 
 	"tocsin/channels"
+	"tocsin/faultpoint"
 	"tocsin/prefs"
 	"tocsin/queue"
 	"tocsin/schema"
@@ -131,11 +132,12 @@ func (r *Router) fanOut(ctx context.Context, event schema.Event, published queue
 	if err != nil {
 		return "", err
 	}
-	planned, summary := time.Now(), channels.Line(event)
+	planned, summary, found := time.Now(), channels.Line(event), 0
 	for recipients, err := range r.Members.Recipients(ctx, event.Account, event.User) {
 		if err != nil {
 			return "", fmt.Errorf("read the members of %s: %w", event.Account, err)
 		}
+		found += len(recipients)
 		r.logUnreadable(recipients)
 		plans := slices.DeleteFunc(prefs.Plan(event, recipients, r.Offered, planned),
 			func(p schema.Plan) bool { return stored[p.User] })
@@ -152,6 +154,14 @@ func (r *Router) fanOut(ctx context.Context, event schema.Event, published queue
 		for _, p := range plans {
 			stored[p.User] = true
 			r.planned(p)
+		}
+		if faultpoint.On {
+			faultpoint.Reached("fan-out: chunk stored")
+		}
+	}
+	if found == 0 {
+		if err := r.tellNobody(ctx, event, sequence, planned); err != nil {
+			return "", err
 		}
 	}
 	return EventRouted, r.Claims.MarkRouted(ctx, event, sequence)
@@ -186,6 +196,17 @@ func (r *Router) Plans(ctx context.Context, event schema.Event, sequence uint64,
 			}
 		}
 	}
+}
+
+// tellNobody notes that an event has reached nobody, because its account has no
+// members. The platform may mean it so; or Redis has lost them, and operators
+// see here which events to route again once they are restored.
+func (r *Router) tellNobody(ctx context.Context, event schema.Event, sequence uint64, now time.Time) error {
+	plan := prefs.PlanNobody(event, r.Offered, now)
+	plan.Sequence, plan.Summary = sequence, channels.Line(event)
+	r.Log.Warn("nobody is told of an event", zap.Uint64("sequence", sequence), zap.String("type", event.Type),
+		zap.String("account", event.Account), zap.String("user", event.User), zap.Stringer("reason", plan.Skipped[0].Rule))
+	return r.Deliveries.PublishPlans(ctx, []schema.Plan{plan})
 }
 
 // since is when the outage began that the event ends. An event is not held up

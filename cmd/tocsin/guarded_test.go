@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"os"
 	"os/exec"
 	"regexp"
@@ -119,7 +120,7 @@ func TestFleetDoesItsWholeWorkWithTheLeastPermissions(t *testing.T) {
 	g.operator("setup")
 	g.seed()
 	worker := start(t, append(append([]string{"worker"}, g.role("worker")...), "--metrics-addr", "127.0.0.1:0", "--retry-initial", "100ms", "--log-level", "debug")...)
-	web := start(t, append(append([]string{"web"}, g.role("web")...), "--http-addr", "127.0.0.1:0", "--metrics-addr", "127.0.0.1:0", "--api-keys", webKey)...)
+	web := start(t, append(append([]string{"web"}, g.role("web")...), "--http-addr", "127.0.0.1:0", "--metrics-addr", "127.0.0.1:0", "--api-keys", webKey, "--ops-keys", "operate:ada:"+opsKey)...)
 	api := "http://" + regexp.MustCompile(`"msg":"answering","address":"([^"]+)"`).FindStringSubmatch(web.says(`"msg":"answering",`))[1]
 	worker.says(`"working"`)
 
@@ -132,6 +133,9 @@ func TestFleetDoesItsWholeWorkWithTheLeastPermissions(t *testing.T) {
 	g.replay(api)
 	g.arrive(4*2 + 3)
 	g.browse(api)
+	g.look(api)
+	g.operator("pause", "webhook")
+	g.operator("resume", "webhook")
 	require.Contains(t, g.operator("ledger", "audit", "--since", "1h"), "0 missing")
 	require.Contains(t, g.operator(append([]string{"doctor"}, g.redis("operator")...)...), "nothing is evicted")
 
@@ -190,6 +194,30 @@ func (g *guarded) browse(api string) {
 	for _, page := range []string{"events", "channels", "deliveries"} {
 		status, text := get(g.t, api+"/settings/ada/"+page, "Cookie", opened.Cookies()[0].String())
 		require.Equal(g.t, http.StatusOK, status, text)
+	}
+}
+
+const opsKey = "a-key-of-the-console-0123456789ab"
+
+// look signs in to the ops console, opens its first page, and follows every link there.
+func (g *guarded) look(api string) {
+	g.t.Helper()
+	form := strings.NewReader(url.Values{"key": {opsKey}}.Encode())
+	r, err := http.NewRequestWithContext(g.t.Context(), http.MethodPost, api+"/ops/sign-in", form)
+	require.NoError(g.t, err)
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	r.Header.Set("Sec-Fetch-Site", "same-origin")
+	entered, err := http.DefaultTransport.RoundTrip(r)
+	require.NoError(g.t, err)
+	defer entered.Body.Close()
+	require.Equal(g.t, http.StatusSeeOther, entered.StatusCode)
+	cookie := entered.Cookies()[0].String()
+	_, first := get(g.t, api+entered.Header.Get("Location"), "Cookie", cookie)
+	links := regexp.MustCompile(`href="(/ops[^"?#]*)`).FindAllStringSubmatch(first, -1)
+	require.NotEmpty(g.t, links, first)
+	for _, link := range links {
+		status, text := get(g.t, api+link[1], "Cookie", cookie)
+		require.Equal(g.t, http.StatusOK, status, "%s: %s", link[1], text)
 	}
 }
 

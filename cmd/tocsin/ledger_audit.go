@@ -154,6 +154,7 @@ func writeAudit(out io.Writer, r ledger.Result) error {
 		{"planned", r.Planned}, {"delivered", r.Delivered}, {"suppressed", r.Suppressed}, {"dead", r.Dead},
 		{"waiting", r.Waiting}, {"missing", len(r.Missing)}, {"arrived more than once", len(r.Double)},
 		{"stuck in a queue", r.Stuck},
+		{"events of accounts without members", r.Nobody},
 	} {
 		fmt.Fprintf(table, "%d\t %s\n", line.count, line.name)
 	}

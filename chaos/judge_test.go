@@ -1,0 +1,160 @@
+package chaos
+
+import (
+	"encoding/json"
+	"fmt"
+	"os/exec"
+	"slices"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"tocsin/ledger"
+	"tocsin/queue"
+	"tocsin/schema"
+)
+
+// verdict is what the judge has found of one run.
+type verdict struct {
+	events, deliveries          int
+	delivered, suppressed, dead int
+	duplicates                  int // acceptances by far ends beyond the first of each delivery
+	recovered                   time.Duration
+	wrong                       []string // what breaks a promise
+}
+
+// evidence is what there is to judge by.
+type evidence struct {
+	plans    map[[2]string]schema.Record // by event and user
+	ends     map[string]schema.Record    // by delivery: the newest that ends it
+	letters  map[string]bool             // deliveries that lie dead
+	accepted map[string]int              // by far ends
+}
+
+// judge follows every event that was published to every member of its account.
+// calm is when the fault was over.
+func (s *site) judge(events []published, calm time.Time) verdict {
+	s.t.Helper()
+	e := s.evidence()
+	v := verdict{events: len(events)}
+	known := map[string]bool{}
+	for _, p := range events {
+		for _, m := range membersOf(p.event.Account) {
+			plan, planned := e.plans[[2]string{p.event.ID, m.user}]
+			if !planned {
+				v.blame("event %s of %s: nobody decided about %s", p.event.ID, p.event.Account, m.user)
+				continue
+			}
+			v.blameFor(p.event, m, plan)
+			for _, d := range plan.Deliveries {
+				known[d.ID] = true
+				v.follow(e, plan, d)
+				if end := e.ends[d.ID]; p.at.Before(calm) {
+					v.recovered = max(v.recovered, end.At.Sub(calm))
+				}
+			}
+		}
+	}
+	for id, times := range e.accepted {
+		v.duplicates += times - 1
+		if !known[id] {
+			v.blame("a far end has %s, which nobody planned", id)
+		}
+	}
+	v.blameAudit(s.audit())
+	return v
+}
+
+func (v *verdict) blame(format string, args ...any) {
+	v.wrong = append(v.wrong, fmt.Sprintf(format, args...))
+}
+
+// blameFor checks a plan against what the member has chosen.
+func (v *verdict) blameFor(e schema.Event, m member, plan schema.Record) {
+	var by []string
+	for _, d := range plan.Deliveries {
+		by = append(by, d.Channel)
+	}
+	slices.Sort(by)
+	wanted := m.wanted(e.Type)
+	if !slices.Equal(by, wanted) && (m.user != fickle || len(by) > 0) {
+		v.blame("event %s (%s) is to reach %s by %v, and was planned by %v", e.ID, e.Type, m.user, wanted, by)
+	}
+	if decided := len(plan.Deliveries) + len(plan.Skipped); decided != len(offered) {
+		v.blame("event %s for %s: %d of %d channels are accounted for", e.ID, m.user, decided, len(offered))
+	}
+}
+
+// follow sees that a delivery ended, and that those who should know of its end do.
+func (v *verdict) follow(e evidence, plan schema.Record, d schema.Planned) {
+	v.deliveries++
+	name := fmt.Sprintf("delivery %s of event %s to %s by %s", d.ID, plan.Event, plan.User, d.Channel)
+	switch end := e.ends[d.ID]; {
+	case end.Kind == schema.RecordDelivered:
+		v.delivered++
+		if e.accepted[d.ID] == 0 {
+			v.blame("%s: the ledger says delivered, and the far end has no such thing", name)
+		}
+	case end.Kind == schema.RecordSuppressed:
+		v.suppressed++
+		if end.Rule == "" {
+			v.blame("%s: suppressed without a reason", name)
+		}
+	case end.Kind == schema.RecordDead:
+		v.dead++
+		if !e.letters[d.ID] {
+			v.blame("%s: the ledger says dead, and there is no letter", name)
+		}
+	default:
+		v.blame("LOST: %s; far ends accepted it %d times", name, e.accepted[d.ID])
+	}
+}
+
+func (v *verdict) blameAudit(r ledger.Result) {
+	for _, l := range r.Missing {
+		v.blame("the audit misses %s of event %s to %s", l.Delivery, l.Event, l.User)
+	}
+	if r.Waiting > 0 {
+		v.blame("the audit finds %d deliveries that wait", r.Waiting)
+	}
+	if r.Planned != v.deliveries {
+		v.blame("the audit counts %d deliveries, and the judge %d", r.Planned, v.deliveries)
+	}
+}
+
+func (s *site) evidence() evidence {
+	s.t.Helper()
+	e := evidence{plans: map[[2]string]schema.Record{}, ends: map[string]schema.Record{}, letters: map[string]bool{}}
+	for r, err := range s.queue.Ledger(s.t.Context(), queue.LedgerQuery{}) {
+		require.NoError(s.t, err)
+		switch {
+		case r.Source != source:
+		case r.Kind == schema.RecordPlanned:
+			e.plans[[2]string{r.Event, r.User}] = r
+		case r.Kind.Ends():
+			e.ends[r.Delivery] = r
+		}
+	}
+	for l, err := range s.queue.DeadLetters(s.t.Context(), queue.LetterFilter{}, 0) {
+		require.NoError(s.t, err)
+		if l.Delivery != nil {
+			e.letters[l.Delivery.ID()] = true
+		}
+	}
+	e.accepted, _ = s.far.accepted()
+	return e
+}
+
+// audit asks as an operator does.
+func (s *site) audit() (result ledger.Result) {
+	s.t.Helper()
+	path, err := program()
+	require.NoError(s.t, err)
+	// It exits 1 if something is missing, and says what; the judge does too.
+	out, err := exec.CommandContext(s.t.Context(), path, "ledger", "audit", "-o", "json", "--since", "1h", "--nats-url", s.nats.URL()).Output()
+	if len(out) == 0 {
+		require.NoError(s.t, err)
+	}
+	require.NoError(s.t, json.Unmarshal(out, &result))
+	return result
+}
