@@ -19,6 +19,7 @@ func TestRedisThatLostEverything(t *testing.T) {
 	s.startWorker()
 	s.load = s.begin(20)
 	s.await(s.load, 20)
+	s.changeMind()
 	s.load.end()
 	s.settle()
 	before := s.far.log.Last()

@@ -49,6 +49,7 @@ func (f fault) run(t *testing.T, seed uint64, rate float64) verdict {
 	s.changeMind()
 	f.does(s)
 	calm := time.Now()
+	s.far.becalm()
 	s.await(l, float64(l.count())+rate)
 	events := l.end()
 	s.settle()
@@ -116,4 +117,4 @@ func TestEveryFault(t *testing.T) {
 	}
 }
 
-const fullRate = 30
+const fullRate = 20

@@ -27,6 +27,7 @@ type farEnds struct {
 	mu      sync.Mutex
 	seen    map[string]int // webhook requests, by delivery
 	trouble *farend.HookAnswer
+	calm    bool
 }
 
 func newFarEnds(t *testing.T, seed uint64) *farEnds {
@@ -69,20 +70,28 @@ func (f *farEnds) troubled(by *farend.HookAnswer) {
 	f.trouble = by
 }
 
+// becalm ends the days on which endpoints fail now and then: a breaker that is
+// recovering opens for longer after every failure.
+func (f *farEnds) becalm() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.calm = true
+}
+
 // answer is what an endpoint says, by the kind that its path begins with.
 func (f *farEnds) answer(r farend.Received) farend.HookAnswer {
 	f.mu.Lock()
 	f.seen[r.Delivery]++
-	times, trouble := f.seen[r.Delivery], f.trouble
+	times, trouble, calm := f.seen[r.Delivery], f.trouble, f.calm
 	f.mu.Unlock()
 	if trouble != nil {
 		return *trouble
 	}
 	answer := farend.HookAnswer{Status: http.StatusOK, Delay: 20 * time.Millisecond}
 	switch {
-	case strings.HasPrefix(r.To, "/flaky/") && times == 1 && f.oneIn(8, r.Delivery):
+	case strings.HasPrefix(r.To, "/flaky/") && times == 1 && !calm && f.oneIn(8, r.Delivery):
 		answer.Status = http.StatusServiceUnavailable
-	case strings.HasPrefix(r.To, "/refusing/") && f.oneIn(3, r.Delivery):
+	case strings.HasPrefix(r.To, "/refusing/") && f.oneIn(2, r.Delivery):
 		answer.Status = http.StatusNotFound
 	case strings.HasPrefix(r.To, "/down/"):
 		answer.Status = http.StatusServiceUnavailable

@@ -41,7 +41,7 @@ func brokenTLS(s *site) {
 func leavingMail(s *site) {
 	var mu sync.Mutex
 	n := 0
-	s.far.inbox.Answer(func(step farend.InboxStep) error {
+	s.far.inbox.Answer(func(farend.InboxStep) error {
 		mu.Lock()
 		defer mu.Unlock()
 		n++

@@ -11,7 +11,7 @@ import (
 // safe; see package faultpoint.
 func diesAt(name, point string) fault {
 	return fault{name: name, most: inFlight, does: func(s *site) {
-		s.dieAt(point, 3+s.chance.IntN(20))
+		s.dieAt(point, 1+s.chance.IntN(3))
 		s.startWorker()
 	}}
 }
@@ -20,7 +20,7 @@ func diesAt(name, point string) fault {
 // it reached a point. The event that brings it there is published meanwhile.
 func (s *site) dieAt(point string, n int, publish ...func()) {
 	s.t.Helper()
-	doomed := s.startWorker(fmt.Sprintf("TOCSIN_FAULTPOINT=%s:%d", point, n))
+	doomed := s.startWorker(fmt.Sprintf("TOCSIN_FAULTPOINT=%s=%d", point, n))
 	for _, p := range publish {
 		p()
 	}

@@ -15,9 +15,9 @@ import (
 const On = true
 
 // chosen is where this process dies: TOCSIN_FAULTPOINT holds the name of a
-// point, a colon, and which time it is reached.
+// point, an equals sign, and which time it is reached.
 var chosen = sync.OnceValue(func() *point {
-	name, count, _ := strings.Cut(os.Getenv("TOCSIN_FAULTPOINT"), ":")
+	name, count, _ := strings.Cut(os.Getenv("TOCSIN_FAULTPOINT"), "=")
 	n, err := strconv.ParseInt(count, 10, 64)
 	if err != nil {
 		return &point{}

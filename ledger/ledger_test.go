@@ -198,6 +198,7 @@ func TestAudit(t *testing.T) {
 		"told twice of one":         {records: []schema.Record{plan, delivered(1), delivered(1)}, want: ledger.Result{Planned: 1, Delivered: 1}},
 		"arrived twice":             {records: []schema.Record{plan, delivered(1), delivered(2)}, want: ledger.Result{Planned: 1, Delivered: 1, Double: []ledger.Loss{double}}},
 		"redelivered by its user":   {records: []schema.Record{plan, delivered(1), replayed, delivered(3, replay(1))}, want: ledger.Result{Planned: 1, Delivered: 1}},
+		"reached nobody":            {records: []schema.Record{{Kind: schema.RecordPlanned, User: schema.Nobody, Event: "e2"}}, want: ledger.Result{Nobody: 1}},
 		"planned before the time":   {records: []schema.Record{delivered(1)}},
 		"planned twice":             {records: []schema.Record{plan, plan, delivered(1)}, want: ledger.Result{Planned: 1, Delivered: 1}},
 		"its event is being routed": {records: []schema.Record{plan}, routing: true, want: ledger.Result{Planned: 1, Waiting: 1}},

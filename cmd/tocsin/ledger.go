@@ -21,14 +21,14 @@ type ledgerCmd struct {
 // ledgerRange chooses what is read of the ledger.
 type ledgerRange struct {
 	Account string `placeholder:"ID" help:"Of this account."`
-	User    string `placeholder:"ID" help:"Of this user."`
+	User    string `placeholder:"ID" help:"Of this user; '@nobody': events of accounts that had no members."`
 	Since   moment `placeholder:"WHEN" default:"1d" help:"Since then (${default}): a moment in RFC 3339, a day as 2026-03-01, or how long ago as 90m, 36h or 7d."`
 	Until   moment `placeholder:"WHEN" help:"Before then."`
 }
 
 func (r ledgerRange) query() (queue.LedgerQuery, error) {
 	for flag, id := range map[string]string{"--account": r.Account, "--user": r.User} {
-		if id != "" && !schema.ValidID(id) {
+		if id != "" && !schema.ValidID(id) && (id != schema.Nobody || flag != "--user") {
 			return queue.LedgerQuery{}, misuse{fmt.Errorf("%s: %q is no id: these are of letters, digits, _ and -, at most 64", flag, id)}
 		}
 	}

@@ -46,7 +46,7 @@ type recordStory struct {
 type skippedStory struct {
 	Channel string `json:"channel"`
 	Target  string `json:"target,omitempty"`
-	Rule    string `json:"rule" enum:"no_user,not_member,not_set_up,target_off,chosen_off,default_off"`
+	Rule    string `json:"rule" enum:"no_user,not_member,no_members,not_set_up,target_off,chosen_off,default_off"`
 	Why     string `json:"why" doc:"The rule, in words."`
 }
 
