@@ -68,7 +68,7 @@ type eventView struct {
 }
 
 func viewOfEvent(e queue.PublishedEvent, read schema.Event, invalid error) eventView {
-	v := eventView{Sequence: e.Sequence, Stored: e.Stored.UTC().Truncate(time.Second), Type: schema.TypeOf(e.Message.Subject)}
+	v := eventView{Sequence: e.Sequence, Stored: e.Stored.UTC().Truncate(time.Second), Type: schema.TypeOf(e.Subject)}
 	if invalid != nil {
 		v.Invalid = invalid.Error()
 		return v
@@ -113,7 +113,7 @@ func (c *eventsLsCmd) each(ctx context.Context, q *queue.Queue, filter queue.Eve
 		}
 		read, invalid := validator.Parse(e.Message)
 		if invalid != nil {
-			read = schema.Event{Type: schema.TypeOf(e.Message.Subject)}
+			read = schema.Event{Type: schema.TypeOf(e.Subject)}
 		}
 		if !filter.Matches(e, read) {
 			continue
@@ -180,5 +180,5 @@ func (c *eventsShowCmd) Run(ctx context.Context, std stdio) error {
 		v.Header, v.Body = redactedHeader(e.Header), schema.Redacted(e.Body)
 		return writeJSON(std.out, v)
 	}
-	return showMessage(std, e.Message.Subject, e.Header, e.Body, c.Body)
+	return showMessage(std, e.Subject, e.Header, e.Body, c.Body)
 }

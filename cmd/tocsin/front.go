@@ -166,8 +166,8 @@ func (c *webCmd) linking() (*links.Links, error) {
 
 // mails is the email channel's configuration: its mails hold links too, so the
 // flags about them are its own.
-func (c *webCmd) mails() *email.Config {
-	for _, spec := range c.specs {
+func (o *offer) mails() *email.Config {
+	for _, spec := range o.specs {
 		if config, ok := spec.Config.(*email.Config); ok {
 			return config
 		}

@@ -42,7 +42,7 @@ func (c *ledgerAuditCmd) Run(ctx context.Context, std stdio) error {
 	defer q.Close()
 	a, err := auditLedger(ctx, q, query)
 	if err == nil && c.Mend {
-		err = mend(ctx, q, a, std)
+		err = audited(ctx, q, "ledger.mend", "what is stuck in a queue", "", func() error { return mend(ctx, q, a, std) })
 	}
 	if err != nil {
 		return err

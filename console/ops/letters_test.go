@@ -29,6 +29,7 @@ func TestDeadLettersAreReplayed(t *testing.T) {
 	i.kill(60)
 	i.serveReplays()
 	b := i.browser(operateKey)
+	b.Do(chromedp.Navigate(i.url + "/ops/dead"))
 	b.Until(`document.querySelectorAll(".letters tbody tr").length === 50`)
 	b.Until(`document.querySelectorAll(".bars li").length === 3`)
 	b.Until(`document.querySelector(".bars").innerText.includes("hooks.example.com:443 500")`)

@@ -18,9 +18,9 @@ var screens = flag.String("screens", "", "folder to put pictures of all pages in
 
 // pages are the addresses of every page, on an installation with everything that
 // there is to see.
-func (i *installation) pages() map[string]string {
+func (i *installation) pages(letters int) map[string]string {
 	i.t.Helper()
-	i.kill(64)
+	i.kill(letters)
 	planned, err := i.replays.Plan(i.t.Context(), queue.LetterFilter{Host: "hooks.example.com"}, 200)
 	require.NoError(i.t, err)
 	paused, err := i.replays.Plan(i.t.Context(), queue.LetterFilter{User: "eve", Reason: "no host"}, 20)
@@ -47,7 +47,7 @@ func TestScreens(t *testing.T) {
 		t.Skip("no -screens")
 	}
 	i := install(t, opsKeys)
-	pages := i.pages()
+	pages := i.pages(64)
 	b := i.browser(operateKey)
 	for _, scheme := range []string{"light", "dark"} {
 		for _, width := range []int64{1280, 390} {
@@ -69,7 +69,7 @@ func TestScreens(t *testing.T) {
 func TestPagesAreForEverybody(t *testing.T) {
 	t.Parallel()
 	i := install(t, opsKeys)
-	pages := i.pages()
+	pages := i.pages(9)
 	for n, scheme := range []string{"light", "dark"} {
 		b := i.browser([]string{operateKey, viewKey}[n])
 		b.Emulate([]int64{360, 1280}[n], 900, scheme)

@@ -62,3 +62,9 @@ document.addEventListener("change", (event) => {
   const name = event.target.dataset?.all;
   if (name) for (const box of event.target.form.querySelectorAll(`input[type=checkbox][name="${name}"]`)) box.checked = event.target.checked;
 });
+
+// What is asked for from time to time does not replace a form that is open.
+document.addEventListener("htmx:beforeRequest", (event) => {
+  const elt = event.detail.elt;
+  if (elt.matches("[hx-trigger^=every]") && elt.querySelector("details[open] form")) event.preventDefault();
+});
