@@ -181,13 +181,13 @@ func (q *Queue) beginPaused(ctx context.Context, consumer *jetstream.ConsumerCon
 	if channel == "" || channel == events {
 		return
 	}
-	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
+	look, cancel := context.WithTimeout(ctx, lookTimeout)
 	defer cancel()
-	p, err := q.pauseOf(ctx, channel)
+	p, err := q.pauseOf(look, channel)
 	if err == nil {
 		until := p.until()
 		consumer.PauseUntil = &until
-	} else if !errors.Is(err, ErrNotPaused) {
+	} else if !errors.Is(err, ErrNotPaused) && ctx.Err() == nil {
 		q.log.Warn("cannot tell whether the channel is paused; working on", zap.String("channel", channel), zap.Error(err))
 	}
 }
