@@ -35,7 +35,7 @@ func TestBacklogTellsWhatLiesWhere(t *testing.T) {
 
 	begun, finish := make(chan struct{}, 2), make(chan struct{})
 	pool := q.NewPool(20 * time.Second)
-	pool.Deliveries("webhook", 1, func(ctx context.Context, d schema.Delivery) queue.Outcome {
+	pool.Deliveries("webhook", 1, func(_ context.Context, d schema.Delivery) queue.Outcome {
 		begun <- struct{}{}
 		<-finish
 		if d.Event.ID == "e1" {

@@ -66,9 +66,9 @@ func TestRollingUpgradeUnderLoadLosesAndRepeatsNothing(t *testing.T) {
 	<-ended
 	want := int(published.Load()) + 1
 	require.Less(t, want, most)
-	received := s.eventuallyDistinct(want)
+	s.eventuallyDistinct(want)
 	require.Eventually(t, func() bool { return s.audit().Waiting == 0 }, 60*time.Second, 200*time.Millisecond)
-	received, _ = s.received.Since(0)
+	received, _ := s.received.Since(0)
 	t.Logf("%d events under way while %d workers were replaced", want, workers)
 	require.Len(t, received, want, "nothing twice")
 	result := s.audit()
