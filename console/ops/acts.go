@@ -63,7 +63,7 @@ func toldAct(a queue.RecordedAct) actView {
 	view := actView{Act: a.Act, Way: map[schema.Via]string{
 		schema.ByConsole: "console", schema.ByAPI: "HTTP API", schema.ByCommand: "command line",
 	}[a.Via]}
-	switch a.Act.Outcome {
+	switch a.Outcome {
 	case schema.ActDone:
 		view.Outcome, view.Class = "Done", "good"
 	case schema.ActRefused:

@@ -108,7 +108,7 @@ func (e *endpointView) describe(ctx context.Context, c *Console, kind string) er
 		return nil
 	}
 	for _, t := range targets {
-		if t.TargetRef.String() == ref {
+		if t.String() == ref {
 			e.Since, e.Until, e.Error = t.Health.Since, t.Health.Next, t.Health.Error
 		}
 	}

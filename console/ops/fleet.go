@@ -145,9 +145,9 @@ func memberOf(m fleet.Member) memberView {
 		fleet.Working: "good", fleet.Draining: "warn", fleet.Silent: "bad", fleet.Left: "soft",
 	}[m.State]}
 	attempts := 0.0
-	names := slices.Sorted(maps.Keys(m.Report.Channels))
+	names := slices.Sorted(maps.Keys(m.Channels))
 	for _, name := range names {
-		ch := m.Report.Channels[name]
+		ch := m.Channels[name]
 		view.Slots += ch.Slots
 		view.InFlight += ch.InFlight
 		attempts += m.Rates[name].Attempts

@@ -238,7 +238,9 @@ func TestRenewingFromAnOldPage(t *testing.T) {
 	i.target("ada", "webhook", "main", map[string]string{"url": i.hook.URL() + "/hook", "secret": hookSecret})
 	v := i.opened("ada")
 	_, page := v.get("/settings/ada/channels")
-	seen := regexp.MustCompile(`name="seen" value="([^"]+)"`).FindStringSubmatch(page[strings.Index(page, `class="renew"`):])
+	_, renewal, found := strings.Cut(page, `class="renew"`)
+	require.True(t, found)
+	seen := regexp.MustCompile(`name="seen" value="([^"]+)"`).FindStringSubmatch(renewal)
 	require.NotNil(t, seen)
 	form := url.Values{"do": {"renew:secret"}, "channel": {"webhook"}, "seen": {seen[1]}}
 	answer, page := v.post("/settings/ada/channels", form)

@@ -33,6 +33,6 @@ func (i *installation) browser(steps ...step) *browser {
 }
 
 func get[T any](b *browser, action chromedp.Action[T]) T {
-	b.installation.t.Helper()
+	b.t.Helper()
 	return browsertest.Get(b.Browser, action)
 }
