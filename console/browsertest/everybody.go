@@ -31,12 +31,6 @@ const shifts = `new Promise(done => {
 // foreign lists what a page has asked of other hosts.
 const foreign = `performance.getEntriesByType("resource").map(e => e.name).filter(n => !n.startsWith(location.origin + "/"))`
 
-// leastJump is half of what Web Vitals still calls good (cumulative layout shift,
-// 0.1: part of the screen times the way). At rest the pages have 0; where the
-// machine is so busy that a page is painted before it has come whole, up to 0.016
-// was seen.
-const leastJump = 0.05
-
 // IsForEverybody opens a page and demands that it does not move while it is
 // built, fits, asks nothing of other hosts, and that axe-core finds no fault.
 func (b *Browser) IsForEverybody(address string) {
@@ -44,7 +38,7 @@ func (b *Browser) IsForEverybody(address string) {
 	b.Do(chromedp.Navigate(address))
 	width := Get(b, chromedp.Evaluate[int64](`window.innerWidth`))
 	page := fmt.Sprintf("%s, %d px", Get(b, chromedp.Title()), width)
-	require.Less(b.t, Get(b, chromedp.Evaluate[float64](shifts, chromedp.EvalAwaitPromise)), leastJump, page)
+	require.Less(b.t, Get(b, chromedp.Evaluate[float64](shifts, chromedp.EvalAwaitPromise)), 0.001, page) // of the screen times the way
 	require.LessOrEqual(b.t, Get(b, chromedp.Evaluate[int64](`document.documentElement.scrollWidth`)), width, page)
 	require.Empty(b.t, Get(b, chromedp.Evaluate[[]string](foreign)), page)
 	require.True(b.t, Get(b, chromedp.Evaluate[bool](axe+";Boolean(window.axe)")))
