@@ -40,7 +40,7 @@ var ErrNoLetter = errors.New("no such dead letter")
 // ask f about each.
 func (q *Queue) DeadLetters(ctx context.Context, f LetterFilter, after uint64) iter.Seq2[DeadLetter, error] {
 	if len(f.Sequences) > 0 {
-		return q.lettersBySequence(ctx, f.Sequences, after)
+		return bySequence(f.Sequences, after, ErrNoLetter, func(sequence uint64) (DeadLetter, error) { return q.DeadLetter(ctx, sequence) })
 	}
 	return func(yield func(DeadLetter, error) bool) {
 		from := place{stream: DeadStream, subject: f.subject(), after: after, since: f.Since}
@@ -49,24 +49,6 @@ func (q *Queue) DeadLetters(ctx context.Context, f LetterFilter, after uint64) i
 		})
 		if err != nil {
 			yield(DeadLetter{}, fmt.Errorf("read dead letters on %s: %w", from.subject, err))
-		}
-	}
-}
-
-// lettersBySequence passes over those that are gone.
-func (q *Queue) lettersBySequence(ctx context.Context, sequences []uint64, after uint64) iter.Seq2[DeadLetter, error] {
-	return func(yield func(DeadLetter, error) bool) {
-		for _, sequence := range slices.Sorted(slices.Values(sequences)) {
-			if sequence <= after {
-				continue
-			}
-			letter, err := q.DeadLetter(ctx, sequence)
-			if errors.Is(err, ErrNoLetter) {
-				continue
-			}
-			if !yield(letter, err) || err != nil {
-				return
-			}
 		}
 	}
 }

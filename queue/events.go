@@ -79,7 +79,7 @@ func (q *Queue) Event(ctx context.Context, sequence uint64) (PublishedEvent, err
 // each, and ask f about it. Their Sequence is where they lie.
 func (q *Queue) Events(ctx context.Context, f EventFilter, after uint64) iter.Seq2[PublishedEvent, error] {
 	if len(f.Sequences) > 0 {
-		return q.eventsBySequence(ctx, f.Sequences, after)
+		return bySequence(f.Sequences, after, ErrNoEvent, func(sequence uint64) (PublishedEvent, error) { return q.Event(ctx, sequence) })
 	}
 	return func(yield func(PublishedEvent, error) bool) {
 		from := place{stream: EventStream, subject: f.subject(), after: after, since: f.Since}
@@ -91,24 +91,6 @@ func (q *Queue) Events(ctx context.Context, f EventFilter, after uint64) iter.Se
 		})
 		if err != nil {
 			yield(PublishedEvent{}, fmt.Errorf("read events on %s: %w", from.subject, err))
-		}
-	}
-}
-
-// eventsBySequence passes over those that are no longer kept.
-func (q *Queue) eventsBySequence(ctx context.Context, sequences []uint64, after uint64) iter.Seq2[PublishedEvent, error] {
-	return func(yield func(PublishedEvent, error) bool) {
-		for _, sequence := range slices.Sorted(slices.Values(sequences)) {
-			if sequence <= after {
-				continue
-			}
-			e, err := q.Event(ctx, sequence)
-			if errors.Is(err, ErrNoEvent) {
-				continue
-			}
-			if !yield(e, err) || err != nil {
-				return
-			}
 		}
 	}
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
+	"slices"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -103,4 +105,23 @@ func (q *Queue) message(ctx context.Context, stream string, sequence uint64) (*j
 		return nil, fmt.Errorf("look up stream %s: %w", stream, err)
 	}
 	return s.GetMsg(ctx, sequence)
+}
+
+// bySequence reads chosen messages behind a sequence one by one, oldest first,
+// and passes over those of which read says that they are gone.
+func bySequence[T any](sequences []uint64, after uint64, gone error, read func(sequence uint64) (T, error)) iter.Seq2[T, error] {
+	return func(yield func(T, error) bool) {
+		for _, sequence := range slices.Sorted(slices.Values(sequences)) {
+			if sequence <= after {
+				continue
+			}
+			message, err := read(sequence)
+			if errors.Is(err, gone) {
+				continue
+			}
+			if !yield(message, err) || err != nil {
+				return
+			}
+		}
+	}
 }

@@ -132,17 +132,15 @@ func (r *Router) fanOut(ctx context.Context, event schema.Event, published queue
 	if err != nil {
 		return "", err
 	}
-	planned, summary, found := time.Now(), channels.Line(event), 0
+	planned, found := time.Now(), 0
 	for recipients, err := range r.Members.Recipients(ctx, event.Account, event.User) {
 		if err != nil {
 			return "", fmt.Errorf("read the members of %s: %w", event.Account, err)
 		}
 		found += len(recipients)
-		r.logUnreadable(recipients)
-		plans := slices.DeleteFunc(prefs.Plan(event, recipients, r.Offered, planned),
+		plans := slices.DeleteFunc(r.plan(event, sequence, recipients, r.Offered, planned),
 			func(p schema.Plan) bool { return stored[p.User] })
 		for i := range plans {
-			plans[i].Sequence, plans[i].Summary = sequence, summary
 			for j := range plans[i].Deliveries {
 				d := &plans[i].Deliveries[j]
 				d.Published, d.Since, d.Crowd = published.Stored, since, r.Share.Exceeds(event.Account, d.Channel, planned)
@@ -177,16 +175,14 @@ func (r *Router) Plans(ctx context.Context, event schema.Event, sequence uint64,
 		if event.User != "" && user != "" && event.User != user {
 			return
 		}
-		planned, summary := time.Now(), channels.Line(event)
+		planned := time.Now()
 		for recipients, err := range r.Members.Recipients(ctx, event.Account, cmp.Or(user, event.User)) {
 			if err != nil {
 				yield(nil, fmt.Errorf("read the members of %s: %w", event.Account, err))
 				return
 			}
-			r.logUnreadable(recipients)
-			plans := prefs.Plan(event, recipients, offered, planned)
+			plans := r.plan(event, sequence, recipients, offered, planned)
 			for i := range plans {
-				plans[i].Sequence, plans[i].Summary = sequence, summary
 				for j := range plans[i].Deliveries {
 					plans[i].Deliveries[j].Crowd = true
 				}
@@ -196,6 +192,16 @@ func (r *Router) Plans(ctx context.Context, event schema.Event, sequence uint64,
 			}
 		}
 	}
+}
+
+// plan says what an event means for some members of its account.
+func (r *Router) plan(event schema.Event, sequence uint64, recipients []prefs.Recipient, offered []string, now time.Time) []schema.Plan {
+	r.logUnreadable(recipients)
+	plans, summary := prefs.Plan(event, recipients, offered, now), channels.Line(event)
+	for i := range plans {
+		plans[i].Sequence, plans[i].Summary = sequence, summary
+	}
+	return plans
 }
 
 // tellNobody notes that an event has reached nobody, because its account has no
