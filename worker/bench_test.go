@@ -28,19 +28,23 @@ type instant struct{}
 
 func (instant) Send(context.Context, schema.Delivery, channels.Target) error { return nil }
 
-// trips counts round trips to Redis.
-type trips struct{ n atomic.Int64 }
+// trips counts round trips to Redis, and the commands on them.
+type trips struct{ n, commands atomic.Int64 }
 
 func (t *trips) DialHook(next redis.DialHook) redis.DialHook {
 	return func(ctx context.Context, network, addr string) (net.Conn, error) { return next(ctx, network, addr) }
 }
 
 func (t *trips) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
-	return func(ctx context.Context, cmd redis.Cmder) error { t.n.Add(1); return next(ctx, cmd) }
+	return func(ctx context.Context, cmd redis.Cmder) error { t.n.Add(1); t.commands.Add(1); return next(ctx, cmd) }
 }
 
 func (t *trips) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
-	return func(ctx context.Context, cmds []redis.Cmder) error { t.n.Add(1); return next(ctx, cmds) }
+	return func(ctx context.Context, cmds []redis.Cmder) error {
+		t.n.Add(1)
+		t.commands.Add(int64(len(cmds)))
+		return next(ctx, cmds)
+	}
 }
 
 // lone is a deliverer on a real Redis whose far end takes everything, and how
@@ -75,6 +79,7 @@ func TestHealthyDeliveryAsksRedisOnce(t *testing.T) {
 	for i := range n {
 		require.Equal(t, "done", dl.Deliver(t.Context(), t.Context(), deliveryTo("ada", fmt.Sprint(i), time.Now())).String())
 	}
+	require.InDelta(t, 5*n, asked.commands.Load(), 10, "five questions, and a few to begin with")
 	// A goroutine that is put aside between its two questions asks twice.
 	require.InDelta(t, n, asked.n.Load(), n/5, "once, and a few times to begin with: connections, and what is known of hosts")
 }
