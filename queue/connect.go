@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"sync/atomic"
 	"time"
 
 	"github.com/cenkalti/backoff/v4"
@@ -35,6 +36,9 @@ type Queue struct {
 	conn *nats.Conn
 	js   jetstream.JetStream
 	log  *zap.Logger
+
+	prepared   atomic.Bool           // Setup has succeeded
+	unprepared atomic.Pointer[error] // how it failed last
 }
 
 // Connect opens the connection. It is kept, and found again after an outage of
@@ -100,6 +104,21 @@ func (q *Queue) Close() {
 
 // Connected reports whether the server can be reached at this moment.
 func (q *Queue) Connected() bool { return q.conn.IsConnected() }
+
+// Prepared reports whether the streams have been seen to be there.
+func (q *Queue) Prepared() bool { return q.prepared.Load() }
+
+// Trouble is why the server cannot be reached, or the streams are not there, as
+// far as it is known.
+func (q *Queue) Trouble() error {
+	if err := q.conn.LastError(); err != nil && !q.conn.IsConnected() {
+		return err
+	}
+	if err := q.unprepared.Load(); err != nil && !q.Prepared() {
+		return *err
+	}
+	return nil
+}
 
 // silence is after how long a server that does not answer counts as gone, and
 // another of the cluster is tried. The library's default is six minutes, in

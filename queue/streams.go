@@ -60,6 +60,16 @@ var ErrUnusable = errors.New("this NATS server cannot be used")
 // left out. Limits that an operator has set stay as they are. replicas is for
 // streams that are created; 0 means 1.
 func (q *Queue) Setup(ctx context.Context, replicas int) error {
+	err := q.setup(ctx, replicas)
+	if err != nil {
+		q.unprepared.Store(&err)
+	} else {
+		q.prepared.Store(true)
+	}
+	return err
+}
+
+func (q *Queue) setup(ctx context.Context, replicas int) error {
 	if err := q.checkServer(ctx); err != nil {
 		return err
 	}
