@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -37,8 +38,8 @@ type Queue struct {
 	js   jetstream.JetStream
 	log  *zap.Logger
 
-	prepared   atomic.Bool           // Setup has succeeded
-	unprepared atomic.Pointer[error] // how it failed last
+	lost       atomic.Pointer[error] // how the connection broke, or could not be made, last
+	unprepared atomic.Pointer[error] // why the streams have not been seen; nil: they have
 }
 
 // Connect opens the connection. It is kept, and found again after an outage of
@@ -47,6 +48,8 @@ func Connect(o Options) (*Queue, error) {
 	if (o.Cert == "") != (o.Key == "") {
 		return nil, errors.New("connect to NATS: a client certificate needs both a certificate and its key")
 	}
+	q := &Queue{log: o.Log}
+	q.unprepared.Store(&errNotLooked)
 	options := []nats.Option{
 		nats.Name(o.Name),
 		nats.MaxReconnects(-1), // the library's default gives up after 60 attempts
@@ -57,7 +60,7 @@ func Connect(o Options) (*Queue, error) {
 		nats.DrainTimeout(5 * time.Second),
 		nats.CustomReconnectDelay(reconnectDelay()),
 	}
-	options = append(options, logConnection(o.Log)...)
+	options = append(options, q.watchConnection()...)
 	if o.Creds != "" {
 		options = append(options, nats.UserCredentials(o.Creds))
 	}
@@ -85,7 +88,8 @@ func Connect(o Options) (*Queue, error) {
 		conn.Close()
 		return nil, fmt.Errorf("open JetStream: %w", err)
 	}
-	return &Queue{conn: conn, js: js, log: o.Log}, nil
+	q.conn, q.js = conn, js
+	return q, nil
 }
 
 // Close flushes acknowledgements that are under way and closes the connection.
@@ -105,17 +109,28 @@ func (q *Queue) Close() {
 // Connected reports whether the server can be reached at this moment.
 func (q *Queue) Connected() bool { return q.conn.IsConnected() }
 
-// Prepared reports whether the streams have been seen to be there.
-func (q *Queue) Prepared() bool { return q.prepared.Load() }
-
-// Trouble is why the server cannot be reached, or the streams are not there, as
-// far as it is known.
-func (q *Queue) Trouble() error {
-	if err := q.conn.LastError(); err != nil && !q.conn.IsConnected() {
-		return err
+// Unreachable is why the server cannot be reached at this moment: where it is
+// looked for, and the last cause that is known. nil: it can be reached.
+func (q *Queue) Unreachable() error {
+	if q.conn.IsConnected() {
+		return nil
 	}
-	if err := q.unprepared.Load(); err != nil && !q.Prepared() {
-		return *err
+	err := fmt.Errorf("no NATS server answers at %s", redactURL(strings.Join(q.conn.Opts.Servers, ",")))
+	if cause := q.lost.Load(); cause != nil {
+		return fmt.Errorf("%w: %w", err, *cause)
+	}
+	// A server that closes the connection in good order leaves no cause.
+	if cause := q.conn.LastError(); cause != nil {
+		return fmt.Errorf("%w: %w", err, cause)
+	}
+	return err
+}
+
+// Unprepared is why the streams have not been seen to be there. nil: Setup has
+// succeeded.
+func (q *Queue) Unprepared() error {
+	if cause := q.unprepared.Load(); cause != nil {
+		return *cause
 	}
 	return nil
 }
@@ -151,19 +166,27 @@ func reconnectDelay() nats.ReconnectDelayHandler {
 	}
 }
 
-func logConnection(log *zap.Logger) []nats.Option {
+// watchConnection logs what happens to the connection, and keeps how it broke.
+func (q *Queue) watchConnection() []nats.Option {
 	return []nats.Option{
 		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
 			if err != nil {
-				log.Warn("lost NATS; waiting for it", zap.Error(err))
+				q.lost.Store(&err)
+				q.log.Warn("lost NATS; waiting for it", zap.Error(err))
+			}
+		}),
+		nats.ReconnectErrHandler(func(_ *nats.Conn, err error) {
+			if err != nil {
+				q.lost.Store(&err)
 			}
 		}),
 		nats.ReconnectHandler(func(conn *nats.Conn) {
-			log.Info("found NATS again", zap.String("server", conn.ConnectedUrlRedacted()))
+			q.lost.Store(nil)
+			q.log.Info("found NATS again", zap.String("server", conn.ConnectedUrlRedacted()))
 		}),
 		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
 			if !errors.Is(err, nats.ErrConnectionClosed) {
-				log.Warn("NATS reports", zap.Error(err)) // permission errors show nowhere else
+				q.log.Warn("NATS reports", zap.Error(err)) // permission errors show nowhere else
 			}
 		}),
 	}

@@ -12,10 +12,13 @@ import (
 	"testing"
 	"time"
 
+	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/require"
+	"go.uber.org/zap"
 
 	"tocsin/channels/webhook"
 	"tocsin/farend"
+	"tocsin/queue"
 	"tocsin/schema"
 	"tocsin/servertest"
 )
@@ -281,8 +284,8 @@ func TestSIGTERMFinishesWhatIsInHandAndSendsNothingTwice(t *testing.T) {
 func TestWorkerReportsItsHealthWithReasons(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
-	redis := servertest.StartRedis(t)
-	s.redisURL = redis.URL()
+	store := servertest.StartRedis(t)
+	s.redisURL = store.URL()
 	url, _ := watch(t, s.workerArgs("--metrics-addr", "127.0.0.1:0")...)
 	url = strings.TrimSuffix(url, "/metrics")
 	readyz := func(status int, says string) {
@@ -295,20 +298,20 @@ func TestWorkerReportsItsHealthWithReasons(t *testing.T) {
 	}
 	readyz(http.StatusOK, "ready")
 	s.nats.Stop()
-	readyz(http.StatusServiceUnavailable, "not ready\nwaiting for NATS: ")
+	readyz(http.StatusServiceUnavailable, "not ready\nwaiting for NATS: no NATS server answers at "+s.nats.URL())
 	require.Equal(t, http.StatusOK, status(t, url+"/healthz"), "a worker that waits is alive")
-	redis.Stop()
+	store.Stop()
 	readyz(http.StatusServiceUnavailable, "connection refused") // both reasons, each with its cause
 	readyz(http.StatusServiceUnavailable, "\nwaiting for Redis: ")
 	s.nats.Start()
-	redis.Start()
+	store.Start()
 	readyz(http.StatusOK, "ready")
 }
 
 func TestWorkerThatFinishesIsNotReady(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
-	s.hook.Answer(hookPath, farend.HookAnswer{Status: 200, Delay: 3 * time.Second})
+	s.hook.Answer(hookPath, farend.HookAnswer{Status: 200, Delay: 5 * time.Second})
 	url, d := watch(t, s.workerArgs("--metrics-addr", "127.0.0.1:0")...)
 	s.publish("job.fail")
 	shows(t, url, `tocsin_in_flight{channel="webhook"} 1`)
@@ -316,17 +319,35 @@ func TestWorkerThatFinishesIsNotReady(t *testing.T) {
 	require.Eventually(t, func() bool {
 		got, text := get(t, strings.TrimSuffix(url, "/metrics")+"/readyz")
 		return got == http.StatusServiceUnavailable && strings.Contains(text, "draining: it was told to stop")
-	}, 3*time.Second, 10*time.Millisecond)
+	}, 5*time.Second, 10*time.Millisecond)
 	require.Equal(t, "200", s.eventually(1)[0].Status, "what is in hand is finished")
 }
 
-func TestWorkerWithoutStreamsSaysSo(t *testing.T) {
+func TestWorkerThatNeverFoundNATSSaysWhereItLooks(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	url, _ := watch(t, s.workerArgs("--metrics-addr", "127.0.0.1:0", "--nats-url", "nats://127.0.0.1:1")...)
 	got, text := get(t, strings.TrimSuffix(url, "/metrics")+"/readyz")
 	require.Equal(t, http.StatusServiceUnavailable, got)
-	require.Contains(t, text, "waiting for NATS")
+	require.Contains(t, text, "waiting for NATS: no NATS server answers at nats://127.0.0.1:1")
+}
+
+// A worker does nothing without the streams; web answers its pages and calls.
+func TestOnlyWorkersWaitForTheStreams(t *testing.T) {
+	t.Parallel()
+	q, err := queue.Connect(queue.Options{URL: servertest.NATS(t).URL(), Log: zap.NewNop()})
+	require.NoError(t, err)
+	defer q.Close()
+	address, err := redis.ParseURL(servertest.Redis(t))
+	require.NoError(t, err)
+	client := redis.NewClient(address)
+	defer client.Close()
+	worker := readiness{queue: q, redis: client, streams: true, causes: true}
+	web := readiness{queue: q, redis: client}
+	require.Equal(t, []string{"waiting for the streams in NATS: they have not been looked for yet"}, worker.reasons(t.Context()))
+	require.Empty(t, web.reasons(t.Context()))
+	require.NoError(t, q.Setup(t.Context(), 0))
+	require.Empty(t, worker.reasons(t.Context()))
 }
 
 // The public does not learn where servers are.

@@ -48,7 +48,7 @@ func (f metricsFlags) serve(ctx context.Context, w watched, log *zap.Logger) (st
 	}
 	log.Info("answering /healthz, /readyz and /metrics", zap.Stringer("address", listener.Addr()))
 	mux := http.NewServeMux()
-	mux.Handle("/", readiness{queue: w.queue, redis: w.redis, stop: ctx, causes: true}.handler())
+	mux.Handle("/", readiness{queue: w.queue, redis: w.redis, stop: ctx.Done(), streams: w.role == fleet.RoleWorker, causes: true}.handler())
 	mux.Handle("GET /metrics", w.figures.Handler())
 	stopServing := serve(listener, mux, log)
 	return func() { stopServing(); unwatch() }, nil

@@ -14,10 +14,11 @@ import (
 
 // readiness tells whether a process does its work, and if not, why.
 type readiness struct {
-	queue  *queue.Queue
-	redis  redis.UniversalClient
-	stop   context.Context // done once the process was told to stop
-	causes bool            // say causes, which hold addresses of servers: not for the public
+	queue   *queue.Queue
+	redis   redis.UniversalClient
+	stop    <-chan struct{} // closed once the process was told to stop
+	streams bool            // it does nothing before the streams are there: a worker; web answers pages and calls without them
+	causes  bool            // say causes, which hold addresses of servers: not for the public
 }
 
 // handler answers /healthz while the process lives, and /readyz while it does its
@@ -53,14 +54,15 @@ func (r readiness) reasons(ctx context.Context) []string {
 		}
 		reasons = append(reasons, reason)
 	}
-	if r.stop.Err() != nil {
+	select {
+	case <-r.stop:
 		say("draining: it was told to stop, and finishes what it has in hand", nil)
+	default:
 	}
-	switch {
-	case !r.queue.Connected():
-		say("waiting for NATS", r.queue.Trouble())
-	case !r.queue.Prepared():
-		say("waiting for the streams in NATS", r.queue.Trouble())
+	if err := r.queue.Unreachable(); err != nil {
+		say("waiting for NATS", err)
+	} else if err := r.queue.Unprepared(); err != nil && r.streams {
+		say("waiting for the streams in NATS", err)
 	}
 	if err := r.redis.Ping(ctx).Err(); err != nil {
 		say("waiting for Redis", err)
