@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/cenkalti/backoff/v4"
@@ -37,6 +39,9 @@ type Queue struct {
 	log  *zap.Logger
 
 	recorder recorder
+
+	lost       atomic.Pointer[error] // how the connection broke, or could not be made, last
+	unprepared atomic.Pointer[error] // why the streams have not been seen; nil: they have
 }
 
 // Connect opens the connection. It is kept, and found again after an outage of
@@ -45,6 +50,8 @@ func Connect(o Options) (*Queue, error) {
 	if (o.Cert == "") != (o.Key == "") {
 		return nil, errors.New("connect to NATS: a client certificate needs both a certificate and its key")
 	}
+	q := &Queue{log: o.Log}
+	q.unprepared.Store(&errNotLooked)
 	options := []nats.Option{
 		nats.Name(o.Name),
 		nats.MaxReconnects(-1), // the library's default gives up after 60 attempts
@@ -55,7 +62,7 @@ func Connect(o Options) (*Queue, error) {
 		nats.DrainTimeout(5 * time.Second),
 		nats.CustomReconnectDelay(reconnectDelay()),
 	}
-	options = append(options, logConnection(o.Log)...)
+	options = append(options, q.watchConnection()...)
 	if o.Creds != "" {
 		options = append(options, nats.UserCredentials(o.Creds))
 	}
@@ -83,7 +90,7 @@ func Connect(o Options) (*Queue, error) {
 		conn.Close()
 		return nil, fmt.Errorf("open JetStream: %w", err)
 	}
-	q := &Queue{conn: conn, js: js, log: o.Log}
+	q.conn, q.js = conn, js
 	q.recorder.store = q.storeAll
 	return q, nil
 }
@@ -104,6 +111,32 @@ func (q *Queue) Close() {
 
 // Connected reports whether the server can be reached at this moment.
 func (q *Queue) Connected() bool { return q.conn.IsConnected() }
+
+// Unreachable is why the server cannot be reached at this moment: where it is
+// looked for, and the last cause that is known. nil: it can be reached.
+func (q *Queue) Unreachable() error {
+	if q.conn.IsConnected() {
+		return nil
+	}
+	err := fmt.Errorf("no NATS server answers at %s", redactURL(strings.Join(q.conn.Opts.Servers, ",")))
+	if cause := q.lost.Load(); cause != nil {
+		return fmt.Errorf("%w: %w", err, *cause)
+	}
+	// A server that closes the connection in good order leaves no cause.
+	if cause := q.conn.LastError(); cause != nil {
+		return fmt.Errorf("%w: %w", err, cause)
+	}
+	return err
+}
+
+// Unprepared is why the streams have not been seen to be there. nil: Setup has
+// succeeded.
+func (q *Queue) Unprepared() error {
+	if cause := q.unprepared.Load(); cause != nil {
+		return *cause
+	}
+	return nil
+}
 
 // silence is after how long a server that does not answer counts as gone, and
 // another of the cluster is tried. The library's default is six minutes, in
@@ -136,19 +169,27 @@ func reconnectDelay() nats.ReconnectDelayHandler {
 	}
 }
 
-func logConnection(log *zap.Logger) []nats.Option {
+// watchConnection logs what happens to the connection, and keeps how it broke.
+func (q *Queue) watchConnection() []nats.Option {
 	return []nats.Option{
 		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
 			if err != nil {
-				log.Warn("lost NATS; waiting for it", zap.Error(err))
+				q.lost.Store(&err)
+				q.log.Warn("lost NATS; waiting for it", zap.Error(err))
+			}
+		}),
+		nats.ReconnectErrHandler(func(_ *nats.Conn, err error) {
+			if err != nil {
+				q.lost.Store(&err)
 			}
 		}),
 		nats.ReconnectHandler(func(conn *nats.Conn) {
-			log.Info("found NATS again", zap.String("server", conn.ConnectedUrlRedacted()))
+			q.lost.Store(nil)
+			q.log.Info("found NATS again", zap.String("server", conn.ConnectedUrlRedacted()))
 		}),
 		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
 			if !errors.Is(err, nats.ErrConnectionClosed) {
-				log.Warn("NATS reports", zap.Error(err)) // permission errors show nowhere else
+				q.log.Warn("NATS reports", zap.Error(err)) // permission errors show nowhere else
 			}
 		}),
 	}

@@ -56,10 +56,22 @@ var minimumServer = [3]int{2, 11, 0}
 // ErrUnusable marks a server that will not do however long we wait.
 var ErrUnusable = errors.New("this NATS server cannot be used")
 
+var errNotLooked = errors.New("they have not been looked for yet")
+
 // Setup creates the streams that are missing and adds what an older version
 // left out. Limits that an operator has set stay as they are. replicas is for
 // streams that are created; 0 means 1.
 func (q *Queue) Setup(ctx context.Context, replicas int) error {
+	err := q.setup(ctx, replicas)
+	if err != nil {
+		q.unprepared.Store(&err)
+	} else {
+		q.unprepared.Store(nil)
+	}
+	return err
+}
+
+func (q *Queue) setup(ctx context.Context, replicas int) error {
 	if err := q.checkServer(ctx); err != nil {
 		return err
 	}
@@ -89,11 +101,7 @@ func (q *Queue) SetupPatiently(ctx context.Context) error {
 }
 
 func (q *Queue) checkServer(ctx context.Context) error {
-	if !q.conn.IsConnected() {
-		err := fmt.Errorf("no NATS server answers at %s", redactURL(strings.Join(q.conn.Opts.Servers, ",")))
-		if cause := q.conn.LastError(); cause != nil {
-			return fmt.Errorf("%w: %w", err, cause)
-		}
+	if err := q.Unreachable(); err != nil {
 		return err
 	}
 	if version := q.conn.ConnectedServerVersion(); !atLeast(version, minimumServer) {

@@ -6,17 +6,19 @@ import (
 	"net/http"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"sync"
 	"syscall"
 	"testing"
 	"time"
 
+	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/require"
+	"go.uber.org/zap"
 
 	"tocsin/channels/webhook"
 	"tocsin/farend"
+	"tocsin/queue"
 	"tocsin/schema"
 	"tocsin/servertest"
 )
@@ -279,17 +281,82 @@ func TestSIGTERMFinishesWhatIsInHandAndSendsNothingTwice(t *testing.T) {
 	require.Len(t, received, events+1, "nothing twice")
 }
 
-func TestWorkerReportsItsHealth(t *testing.T) {
+func TestWorkerReportsItsHealthWithReasons(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
-	said := start(t, s.workerArgs("--metrics-addr", "127.0.0.1:0")...).says("answering /healthz, /readyz and /metrics")
-	address := regexp.MustCompile(`127\.0\.0\.1:\d+`).FindString(said)
-	require.Eventually(t, func() bool { return status(t, "http://"+address+"/readyz") == http.StatusOK }, 30*time.Second, 20*time.Millisecond)
+	store := servertest.StartRedis(t)
+	s.redisURL = store.URL()
+	url, _ := watch(t, s.workerArgs("--metrics-addr", "127.0.0.1:0")...)
+	url = strings.TrimSuffix(url, "/metrics")
+	readyz := func(status int, says string) {
+		t.Helper()
+		got, text := 0, ""
+		require.Eventually(t, func() bool {
+			got, text = get(t, url+"/readyz")
+			return got == status && strings.Contains(text, says)
+		}, 30*time.Second, 20*time.Millisecond, "%d %s", status, says)
+	}
+	readyz(http.StatusOK, "ready")
 	s.nats.Stop()
-	require.Eventually(t, func() bool { return status(t, "http://"+address+"/readyz") == http.StatusServiceUnavailable }, 30*time.Second, 20*time.Millisecond)
-	require.Equal(t, http.StatusOK, status(t, "http://"+address+"/healthz"), "a worker that waits is alive")
+	readyz(http.StatusServiceUnavailable, "not ready\nwaiting for NATS: no NATS server answers at "+s.nats.URL())
+	require.Equal(t, http.StatusOK, status(t, url+"/healthz"), "a worker that waits is alive")
+	store.Stop()
+	readyz(http.StatusServiceUnavailable, "connection refused") // both reasons, each with its cause
+	readyz(http.StatusServiceUnavailable, "\nwaiting for Redis: ")
 	s.nats.Start()
-	require.Eventually(t, func() bool { return status(t, "http://"+address+"/readyz") == http.StatusOK }, 30*time.Second, 20*time.Millisecond)
+	store.Start()
+	readyz(http.StatusOK, "ready")
+}
+
+func TestWorkerThatFinishesIsNotReady(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.hook.Answer(hookPath, farend.HookAnswer{Status: 200, Delay: 5 * time.Second})
+	url, d := watch(t, s.workerArgs("--metrics-addr", "127.0.0.1:0")...)
+	s.publish("job.fail")
+	shows(t, url, `tocsin_in_flight{channel="webhook"} 1`)
+	go d.stop()
+	require.Eventually(t, func() bool {
+		got, text := get(t, strings.TrimSuffix(url, "/metrics")+"/readyz")
+		return got == http.StatusServiceUnavailable && strings.Contains(text, "draining: it was told to stop")
+	}, 5*time.Second, 10*time.Millisecond)
+	require.Equal(t, "200", s.eventually(1)[0].Status, "what is in hand is finished")
+}
+
+func TestWorkerThatNeverFoundNATSSaysWhereItLooks(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	url, _ := watch(t, s.workerArgs("--metrics-addr", "127.0.0.1:0", "--nats-url", "nats://127.0.0.1:1")...)
+	got, text := get(t, strings.TrimSuffix(url, "/metrics")+"/readyz")
+	require.Equal(t, http.StatusServiceUnavailable, got)
+	require.Contains(t, text, "waiting for NATS: no NATS server answers at nats://127.0.0.1:1")
+}
+
+// A worker does nothing without the streams; web answers its pages and calls.
+func TestOnlyWorkersWaitForTheStreams(t *testing.T) {
+	t.Parallel()
+	q, err := queue.Connect(queue.Options{URL: servertest.NATS(t).URL(), Log: zap.NewNop()})
+	require.NoError(t, err)
+	defer q.Close()
+	address, err := redis.ParseURL(servertest.Redis(t))
+	require.NoError(t, err)
+	client := redis.NewClient(address)
+	defer client.Close()
+	worker := readiness{queue: q, redis: client, streams: true, causes: true}
+	web := readiness{queue: q, redis: client}
+	require.Equal(t, []string{"waiting for the streams in NATS: they have not been looked for yet"}, worker.reasons(t.Context()))
+	require.Empty(t, web.reasons(t.Context()))
+	require.NoError(t, q.Setup(t.Context(), 0))
+	require.Empty(t, worker.reasons(t.Context()))
+}
+
+// The public does not learn where servers are.
+func TestPublicReadinessHoldsNoAddresses(t *testing.T) {
+	t.Parallel()
+	web, _ := openWeb(t, "--nats-url", "nats://127.0.0.1:1", "--redis-url", "redis://127.0.0.1:1")
+	got, text := get(t, web+"/readyz")
+	require.Equal(t, http.StatusServiceUnavailable, got)
+	require.Equal(t, "not ready\nwaiting for NATS\nwaiting for Redis\n", text)
 }
 
 func status(t *testing.T, url string) int {

@@ -48,7 +48,7 @@ func (f metricsFlags) serve(ctx context.Context, w watched, log *zap.Logger) (st
 	}
 	log.Info("answering /healthz, /readyz and /metrics", zap.Stringer("address", listener.Addr()))
 	mux := http.NewServeMux()
-	mux.Handle("/", healthHandler(w.queue, w.redis))
+	mux.Handle("/", readiness{queue: w.queue, redis: w.redis, stop: ctx.Done(), streams: w.role == fleet.RoleWorker, causes: true}.handler())
 	mux.Handle("GET /metrics", w.figures.Handler())
 	stopServing := serve(listener, mux, log)
 	return func() { stopServing(); unwatch() }, nil
@@ -76,29 +76,6 @@ func (w watched) sample(ctx context.Context) (stop func()) {
 			metrics.Server{Name: "redis", Ping: func(ctx context.Context) error { return w.redis.Ping(ctx).Err() }})
 	})
 	return func() { cancel(); samplers.Wait() }
-}
-
-// healthHandler answers /healthz while the process lives, and /readyz while it
-// can reach what it needs. A worker that is not ready waits by itself and must
-// not be restarted for it.
-func healthHandler(q *queue.Queue, client redis.UniversalClient) http.Handler {
-	mux := http.NewServeMux()
-	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
-		fmt.Fprintln(w, "alive")
-	})
-	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
-		ctx, cancel := context.WithTimeout(r.Context(), 2*time.Second)
-		defer cancel()
-		switch {
-		case !q.Connected():
-			http.Error(w, "waiting for NATS", http.StatusServiceUnavailable)
-		case client.Ping(ctx).Err() != nil:
-			http.Error(w, "waiting for Redis", http.StatusServiceUnavailable)
-		default:
-			fmt.Fprintln(w, "ready")
-		}
-	})
-	return mux
 }
 
 // newServer bounds how long a client may take. A request that is still answered

@@ -42,7 +42,7 @@ func (c *webCmd) Run(ctx context.Context, std stdio) error {
 		return err
 	}
 	defer f.close()
-	health := healthHandler(f.queue, f.redis)
+	health := readiness{queue: f.queue, redis: f.redis, stop: ctx.Done()}.handler()
 	f.mux.Handle("GET /healthz", health)
 	f.mux.Handle("GET /readyz", health)
 	stopWatch, err := c.Watch.serve(ctx, watched{f.queue, f.redis, c.every(), metrics.New(version()), fleet.RoleWeb}, log)
