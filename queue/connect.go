@@ -35,6 +35,8 @@ type Queue struct {
 	conn *nats.Conn
 	js   jetstream.JetStream
 	log  *zap.Logger
+
+	recorder recorder
 }
 
 // Connect opens the connection. It is kept, and found again after an outage of
@@ -81,7 +83,9 @@ func Connect(o Options) (*Queue, error) {
 		conn.Close()
 		return nil, fmt.Errorf("open JetStream: %w", err)
 	}
-	return &Queue{conn: conn, js: js, log: o.Log}, nil
+	q := &Queue{conn: conn, js: js, log: o.Log}
+	q.recorder.store = q.storeAll
+	return q, nil
 }
 
 // Close flushes acknowledgements that are under way and closes the connection.

@@ -76,7 +76,7 @@ func (p *Pool) add(stream string, consumer jetstream.ConsumerConfig, slots int, 
 	}
 	slots = max(slots, 1)
 	meter.opened(slots)
-	p.lanes = append(p.lanes, lane{queue: p.queue, stream: stream, consumer: consumer, slots: slots, handle: handle, meter: meter})
+	p.lanes = append(p.lanes, lane{queue: p.queue, stream: stream, consumer: consumer, slots: slots, handle: handle, meter: meter, inHand: p.inHand})
 }
 
 func (p *Pool) routing(handle eventHandler) messageHandler {

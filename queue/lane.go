@@ -35,20 +35,24 @@ type lane struct {
 	slots    int
 	handle   func(ctx context.Context, msg jetstream.Msg) Outcome
 	meter    laneMeter
+	inHand   *inHand // of the pool
 }
 
 // Pool runs lanes together and stops them together.
 type Pool struct {
 	Meter Meter // nil: nobody counts. Set it before lanes are added
 
-	queue *Queue
-	lanes []lane
-	drain time.Duration
+	queue  *Queue
+	lanes  []lane
+	inHand *inHand
+	drain  time.Duration
 }
 
 // NewPool makes a pool without lanes. drain is how long messages in hand may
 // take once it is told to stop.
-func (q *Queue) NewPool(drain time.Duration) *Pool { return &Pool{queue: q, drain: drain} }
+func (q *Queue) NewPool(drain time.Duration) *Pool {
+	return &Pool{queue: q, inHand: newInHand(), drain: drain}
+}
 
 // Run hands out messages until stop is done; then it pulls no more, lets what
 // is in hand finish, and returns. What is still in hand after the drain time
@@ -57,6 +61,7 @@ func (q *Queue) NewPool(drain time.Duration) *Pool { return &Pool{queue: q, drai
 func (p *Pool) Run(stop context.Context) {
 	work, giveUp := context.WithCancelCause(context.WithoutCancel(stop))
 	defer giveUp(nil)
+	go p.inHand.keep(work)
 	var lanes sync.WaitGroup
 	for _, l := range p.lanes {
 		lanes.Go(func() { l.run(stop, work) })
@@ -167,8 +172,8 @@ func (l lane) pull(stop context.Context, consumer jetstream.Consumer, slots *slo
 // is handed back waits until the lane is closed: the lane's own last pull would
 // get it again, and again, until it looked like one that kills its workers.
 func (l lane) hold(stop, work context.Context, closed <-chan struct{}, msg jetstream.Msg) {
-	letGo := keepInHand(msg)
-	defer letGo()
+	l.inHand.take(msg)
+	defer l.inHand.letGo(msg)
 	l.meter.inHand(1)
 	defer l.meter.inHand(-1)
 	outcome := HandBack()
@@ -218,11 +223,10 @@ func (q *Queue) settle(ctx context.Context, msg jetstream.Msg, o Outcome) (store
 	if faultpoint.On {
 		faultpoint.Reached("before store: " + o.String())
 	}
-	err := backoff.RetryNotify(func() error { return q.storeNext(ctx, msg, o) },
-		backoff.WithContext(outage(), ctx),
-		func(err error, next time.Duration) {
-			q.log.Warn("cannot store an outcome; trying again", zap.Error(err), zap.Duration("next_try", next))
-		})
+	err := q.storeNext(ctx, msg, o)
+	if err != nil {
+		err = q.storeAgain(ctx, msg, o, err)
+	}
 	if err != nil {
 		q.log.Warn("left a message for another worker", zap.Error(err))
 		return false
@@ -245,17 +249,31 @@ func (q *Queue) settle(ctx context.Context, msg jetstream.Msg, o Outcome) (store
 	return true
 }
 
+// storeAgain goes on trying after a failure. Only then it is worth a policy.
+func (q *Queue) storeAgain(ctx context.Context, msg jetstream.Msg, o Outcome, failed error) error {
+	return backoff.RetryNotify(func() (err error) {
+		if err, failed = failed, nil; err != nil {
+			return err
+		}
+		return q.storeNext(ctx, msg, o)
+	}, backoff.WithContext(outage(), ctx), func(err error, next time.Duration) {
+		q.log.Warn("cannot store an outcome; trying again", zap.Error(err), zap.Duration("next_try", next))
+	})
+}
+
 // storeNext stores what an outcome leaves behind, if anything: what comes next,
 // and the ledger's record of what was. Both are under way at the same time.
 func (q *Queue) storeNext(ctx context.Context, msg jetstream.Msg, o Outcome) error {
-	var leaves []keyed
-	if next := nextOf(msg, o); next.Msg != nil {
-		leaves = append(leaves, next)
+	next := nextOf(msg, o)
+	switch {
+	case next.Msg == nil && o.record == nil:
+		return nil
+	case next.Msg == nil:
+		return q.recorder.keep(ctx, keyed{Msg: entry(*o.record)})
+	case o.record == nil:
+		return q.storeAll(ctx, []keyed{next})
 	}
-	if o.record != nil {
-		leaves = append(leaves, keyed{Msg: entry(*o.record)})
-	}
-	return q.storeAll(ctx, leaves)
+	return q.storeAll(ctx, []keyed{next, {Msg: entry(*o.record)}})
 }
 
 // nextOf is what an outcome makes of a message.

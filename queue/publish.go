@@ -87,17 +87,16 @@ type keyed struct {
 }
 
 // storeAll stores messages beside each other and returns when all of them are
-// stored, or the first could not be.
+// stored, or the first could not be. The publisher's own timeout bounds the wait.
 func (q *Queue) storeAll(ctx context.Context, messages []keyed) error {
-	ctx, cancel := context.WithTimeout(ctx, publishTimeout)
-	defer cancel()
 	pending := make([]jetstream.PubAckFuture, len(messages))
+	options := []jetstream.PublishOpt{jetstream.WithStallWait(publishTimeout)}
 	for i, m := range messages {
-		options := []jetstream.PublishOpt{jetstream.WithStallWait(publishTimeout)}
+		with := options
 		if m.key != "" {
-			options = append(options, jetstream.WithMsgID(m.key))
+			with = append(with, jetstream.WithMsgID(m.key))
 		}
-		future, err := q.js.PublishMsgAsync(m.Msg, options...)
+		future, err := q.js.PublishMsgAsync(m.Msg, with...)
 		if err != nil {
 			return fmt.Errorf("store on %s: %w", m.Subject, err)
 		}

@@ -49,7 +49,11 @@ const maxReason = 500
 
 func encode(subject string, d schema.Delivery) *nats.Msg {
 	header := nats.Header(d.Event.Header())
-	set := func(name, value string) { header[name] = []string{value} }
+	values := make([]string, 0, 16) // one allocation for all of them
+	set := func(name, value string) {
+		values = append(values, value)
+		header[name] = values[len(values)-1 : len(values) : len(values)]
+	}
 	count := func(name string, n int) {
 		if n != 0 {
 			set(name, strconv.Itoa(n))
@@ -109,8 +113,8 @@ func decode(header nats.Header, data []byte) (schema.Delivery, error) {
 		Hops:    r.count(headerHops),
 		Replays: r.count(headerReplays),
 	}
-	for name, id := range map[string]string{headerUser: d.User, headerChannel: d.Channel, headerTarget: d.Target} {
-		if r.err == nil && !schema.ValidID(id) {
+	for _, name := range [...]string{headerUser, headerChannel, headerTarget} {
+		if r.err == nil && !schema.ValidID(r.text(name)) {
 			r.err = fmt.Errorf("header %s is not an id", name)
 		}
 	}

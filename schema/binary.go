@@ -56,60 +56,58 @@ type header struct {
 	attributes  map[string]string // by name without prefix, decoded
 }
 
+// readHeader finds the headers that speak of an event. NATS keeps names as they
+// were written (ADR-4), so one may be there in several spellings; if these differ,
+// nothing tells which of them is meant.
 func readHeader(h Header) (header, error) {
-	found, err := foldNames(h)
-	if err != nil {
-		return header{}, err
-	}
-	read := header{contentType: found["content-type"], attributes: make(map[string]string, len(found))}
-	for name, value := range found {
-		attribute, ok := strings.CutPrefix(name, attributePrefix)
-		if !ok {
+	read := header{attributes: make(map[string]string, 12)}
+	for name, values := range h {
+		if len(name) <= len(attributePrefix) { // others' are many
 			continue
 		}
-		text, err := url.PathUnescape(value)
-		if err != nil || !utf8.ValidString(text) {
-			return header{}, fmt.Errorf("%s: is not percent-encoded UTF-8", attributeLabel(attribute))
+		prefix, attribute := name[:len(attributePrefix)], name[len(attributePrefix):]
+		for _, value := range values {
+			var err error
+			switch {
+			case strings.EqualFold(prefix, attributePrefix):
+				err = read.take(strings.ToLower(attribute), value)
+			case strings.EqualFold(name, contentTypeHeader):
+				err = read.takeContentType(value)
+			}
+			if err != nil {
+				return header{}, err
+			}
 		}
-		read.attributes[attribute] = text
 	}
 	return read, nil
 }
 
-// foldNames finds the headers that speak of an event, by lower-case name. NATS
-// keeps names as they were written (ADR-4), so one may be there in several
-// spellings; if these differ, nothing tells which of them is meant.
-func foldNames(h Header) (map[string]string, error) {
-	found := make(map[string]string, 12)
-	for name, values := range h {
-		if !speaksOfEvent(name) { // ours and the server's are many
-			continue
-		}
-		name = strings.ToLower(name)
-		attribute, ok := strings.CutPrefix(name, attributePrefix)
-		label := attributeLabel(attribute)
-		if !ok {
-			label = "Content-Type"
-		}
-		for _, value := range values {
-			if before, twice := found[name]; twice && before != value {
-				return nil, fmt.Errorf("%s: appears more than once, with different values", label)
-			}
-			found[name] = value
-		}
+const contentTypeHeader = "Content-Type"
+
+func (h *header) take(attribute, value string) error {
+	text, err := url.PathUnescape(value)
+	if err != nil || !utf8.ValidString(text) {
+		return fmt.Errorf("%s: is not percent-encoded UTF-8", attributeLabel(attribute))
 	}
-	return found, nil
+	if before, twice := h.attributes[attribute]; twice && before != text {
+		return fmt.Errorf("%s: appears more than once, with different values", attributeLabel(attribute))
+	}
+	h.attributes[attribute] = text
+	return nil
 }
 
-func speaksOfEvent(name string) bool {
-	return len(name) > len(attributePrefix) && strings.EqualFold(name[:len(attributePrefix)], attributePrefix) ||
-		strings.EqualFold(name, "content-type")
+func (h *header) takeContentType(value string) error {
+	if h.contentType != "" && h.contentType != value {
+		return fmt.Errorf("%s: appears more than once, with different values", contentTypeHeader)
+	}
+	h.contentType = value
+	return nil
 }
 
 // Header is the event's attributes as the headers of a message in binary mode,
 // whose body is Data.
 func (e Event) Header() Header {
-	h := make(Header, 12)
+	h := make(Header, 24) // a delivery adds as many headers of its own
 	for name, value := range e.written() {
 		h[attributePrefix+name] = []string{percentEncode(value)}
 	}

@@ -51,7 +51,7 @@ func (dl *Deliverer) now() time.Time {
 // done it gives up what it is only waiting for; an attempt that has begun ends
 // with ctx.
 func (dl *Deliverer) Deliver(stop, ctx context.Context, d schema.Delivery) queue.Outcome {
-	log := dl.Log.With(zap.String("delivery", d.ID()), zap.String("type", d.Event.Type),
+	log := dl.Log.WithLazy(zap.String("delivery", d.ID()), zap.String("type", d.Event.Type),
 		zap.String("account", d.Event.Account), zap.String("user", d.User), traceField(d.Event))
 	resolution, err := dl.resolve(stop, ctx, d)
 	switch {
@@ -88,7 +88,7 @@ func (dl *Deliverer) send(stop, ctx context.Context, log *zap.Logger, d schema.D
 		d.Attempts++
 		d.Last = schema.Attempt{At: began, Took: took}
 		dl.delivered(d, reasonOK)
-		log.Info("delivered", zap.Int("attempt", d.Attempts), zap.Duration("took", took))
+		log.Debug("delivered", zap.Int("attempt", d.Attempts), zap.Duration("took", took))
 		return queue.Delivered(d)
 	}
 	failure := channels.FailureOf(err)

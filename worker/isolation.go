@@ -79,12 +79,11 @@ func (dl *Deliverer) hostOf(r prefs.Resolution) channels.Host {
 }
 
 func (dl *Deliverer) endpoints(ctx context.Context, d schema.Delivery, fares breaker.Record, at channels.Host) ([]breaker.Endpoint, error) {
-	i := dl.Isolation
-	ref := prefs.TargetRef{Channel: d.Channel, ID: d.Target}
-	target := breaker.Endpoint{Name: d.User + "/" + ref.String(), Policy: i.Targets, Most: i.Most, Known: fares}
+	i, user, ref := dl.Isolation, d.User, prefs.TargetRef{Channel: d.Channel, ID: d.Target}
+	target := breaker.Endpoint{Name: user + "/" + ref.String(), Policy: i.Targets, Most: i.Most, Known: fares}
 	target.Swap = func(ctx context.Context, before, after breaker.Record) (breaker.Record, bool, error) {
-		now, swapped, err := i.Fares.SwapFare(ctx, d.User, ref, before, after)
-		dl.note(ctx, d.Channel, target.Name, before, now, swapped)
+		now, swapped, err := i.Fares.SwapFare(ctx, user, ref, before, after)
+		dl.note(ctx, ref.Channel, target.Name, before, now, swapped)
 		return now, swapped, err
 	}
 	if at.Name == "" {

@@ -20,6 +20,14 @@ const maxFaults = 5
 // Outages are waited out, however long. It gives up when stop is done, or after
 // maxFaults failures that no waiting will mend.
 func patiently(stop context.Context, log *zap.Logger, doing string, op func() error) error {
+	if err := op(); err != nil { // the rule is that it succeeds, and needs no policy
+		return insist(stop, log, doing, err, op)
+	}
+	return nil
+}
+
+// insist goes on after the first failure.
+func insist(stop context.Context, log *zap.Logger, doing string, failed error, op func() error) error {
 	policy := backoff.NewExponentialBackOff(
 		backoff.WithInitialInterval(50*time.Millisecond),
 		backoff.WithMultiplier(2),
@@ -27,8 +35,10 @@ func patiently(stop context.Context, log *zap.Logger, doing string, op func() er
 		backoff.WithMaxElapsedTime(0),
 	)
 	faults := 0
-	return backoff.RetryNotify(func() error {
-		err := op()
+	return backoff.RetryNotify(func() (err error) {
+		if err, failed = failed, nil; err == nil {
+			err = op()
+		}
 		if err == nil || isOutage(err) {
 			return err
 		}

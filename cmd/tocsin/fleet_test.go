@@ -140,7 +140,7 @@ func TestLogsHoldNoPayloadAddressOrCredential(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	s.hook.Answer(hookPath, farend.HookAnswer{Status: 500}, farend.HookAnswer{Status: 404})
-	w := start(t, s.workerArgs()...)
+	w := start(t, s.workerArgs("--log-level", "debug")...)
 	s.publish("stack.redeploy.fail")
 	s.publish("stack.redeploy.ok")
 	logged := w.says(`"dead"`) + w.says(`"delivered"`)
