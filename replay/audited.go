@@ -2,6 +2,7 @@ package replay
 
 import (
 	"context"
+	"time"
 
 	"tocsin/queue"
 	"tocsin/schema"
@@ -39,6 +40,16 @@ func (a Audited) Plan(ctx context.Context, f queue.LetterFilter, rate float64) (
 // PlanEvents is Replays.PlanEvents.
 func (a Audited) PlanEvents(ctx context.Context, e Events, rate float64) (Job, error) {
 	return a.do(ctx, "replay.plan", "events", e.String(), func() (Job, error) { return a.Replays.PlanEvents(ctx, e, rate) })
+}
+
+// PlanWithin is Replays.PlanWithin.
+func (a Audited) PlanWithin(ctx context.Context, patience time.Duration, f queue.LetterFilter, rate float64) (Job, error) {
+	return a.do(ctx, "replay.plan", "dead letters", f.String(), func() (Job, error) { return a.Replays.PlanWithin(ctx, patience, f, rate) })
+}
+
+// PlanEventsWithin is Replays.PlanEventsWithin.
+func (a Audited) PlanEventsWithin(ctx context.Context, patience time.Duration, e Events, rate float64) (Job, error) {
+	return a.do(ctx, "replay.plan", "events", e.String(), func() (Job, error) { return a.Replays.PlanEventsWithin(ctx, patience, e, rate) })
 }
 
 // Start is Replays.Start.

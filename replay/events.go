@@ -44,34 +44,42 @@ var ErrNoRoutes = errors.New("this process cannot route events again: it does no
 // error is queue.ErrNoEvent if one that is named by its sequence is not there,
 // and ErrNoEvents if there are none.
 func (r *Replays) PlanEvents(ctx context.Context, e Events, rate float64) (Job, error) {
-	if err := r.check(e, rate); err != nil {
-		return Job{}, err
-	}
-	until, err := r.Letters.Routed(ctx)
+	job, err := r.eventJob(e, rate)
 	if err != nil {
 		return Job{}, err
 	}
-	job := Job{ID: newID(), State: Planned, Events: &e, Rate: rate, Made: time.Now().UTC()}
-	job.Plan.Until = until
-	p := planner{plan: job.Plan, groups: map[Group]int{}, named: slices.Clone(e.Filter.Sequences)}
-	pass := pass{replays: r, job: job, tell: p.event, due: func() bool { return false }, size: batch}
+	return r.plan(ctx, job)
+}
+
+func (r *Replays) eventJob(e Events, rate float64) (Job, error) {
+	return Job{ID: newID(), Events: &e, Rate: rate, Made: time.Now().UTC()}, r.check(e, rate)
+}
+
+func (p *planner) events(ctx context.Context, job Job) (Plan, error) {
+	until, err := p.replays.Letters.Routed(ctx)
+	if err != nil {
+		return Plan{}, err
+	}
+	p.plan.Until, p.far.Last, p.named = until, until, slices.Clone(job.Events.Filter.Sequences)
+	job.Plan = p.plan
+	pass := pass{replays: p.replays, job: job, tell: p.event, due: func() bool { return false }, size: batch}
+	pass.read = func(sequence uint64) { p.met(sequence, p.plan.Events) }
 	pass.handle = func(ctx context.Context) error {
 		found, err := pass.sift(ctx)
 		p.deliveries(found.plans)
 		return err
 	}
 	if err := pass.run(ctx); err != nil {
-		return Job{}, err
+		return Plan{}, err
 	}
 	switch {
 	case len(p.named) > 0:
-		return Job{}, fmt.Errorf("%w: %d", queue.ErrNoEvent, p.named[0])
+		return Plan{}, fmt.Errorf("%w: %d", queue.ErrNoEvent, p.named[0])
 	case p.plan.Events == 0:
-		return Job{}, ErrNoEvents
+		return Plan{}, ErrNoEvents
 	}
 	p.plan.Skips = pass.skips
-	job.Plan = p.done()
-	return job, r.save(ctx, job, 0)
+	return p.done(), nil
 }
 
 func (r *Replays) check(e Events, rate float64) error {

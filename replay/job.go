@@ -27,6 +27,9 @@ type Job struct {
 	Made   time.Time          `json:"made"`
 	Plan   Plan               `json:"plan"`
 
+	Planning *Planning `json:"planning,omitempty"` // set while the plan is made: see PlanWithin
+	Why      string    `json:"why,omitempty"`      // it failed
+
 	// Progress. What was replayed just before a process died may be in Gone, or in
 	// Skipped.
 	Replayed int   `json:"replayed"` // letters, or deliveries of events
@@ -38,7 +41,7 @@ type Job struct {
 	// After is the letter, or event, up to which all are handled.
 	After uint64 `json:"after"`
 
-	// Holder runs the job, and nobody else does until Leased.
+	// Holder runs the job, or makes its plan, and nobody else does until Leased.
 	Holder string    `json:"holder,omitempty"`
 	Leased time.Time `json:"leased,omitzero"`
 }
@@ -48,15 +51,17 @@ type State string
 
 // States of a job.
 const (
-	Planned   State = "planned"   // it has shown what it would do
-	Running   State = "running"   // a process runs it, or will go on when it finds that nobody does
-	Paused    State = "paused"    // it waits to be told to go on
-	Cancelled State = "cancelled" // it ends where it is
-	Done      State = "done"      // every letter of the plan has been looked at
+	InPlanning State = "planning"  // a process makes its plan, or will when it finds that nobody does
+	Planned    State = "planned"   // it has shown what it would do
+	Running    State = "running"   // a process runs it, or will go on when it finds that nobody does
+	Paused     State = "paused"    // it waits to be told to go on
+	Cancelled  State = "cancelled" // it ends where it is
+	Done       State = "done"      // every letter of the plan has been looked at
+	Failed     State = "failed"    // there is no plan: Why says why
 )
 
 // Ended reports whether the job will do nothing more.
-func (s State) Ended() bool { return s == Cancelled || s == Done }
+func (s State) Ended() bool { return s == Cancelled || s == Done || s == Failed }
 
 // Handled is how many letters, or events, of the plan were looked at.
 func (j Job) Handled() int {
@@ -105,9 +110,9 @@ func (s Skips) Sum() int {
 	return sum
 }
 
-// held reports whether somebody else runs the job.
+// held reports whether somebody else runs the job, or makes its plan.
 func (j Job) held(by string, now time.Time) bool {
-	return j.State == Running && j.Holder != "" && j.Holder != by && now.Before(j.Leased)
+	return (j.State == Running || j.State == InPlanning) && j.Holder != "" && j.Holder != by && now.Before(j.Leased)
 }
 
 // letters is where dead letters, events and jobs are kept: a *queue.Queue.
@@ -115,6 +120,7 @@ type letters interface {
 	records
 	waiting
 	DeadLetters(ctx context.Context, f queue.LetterFilter, after uint64) iter.Seq2[queue.DeadLetter, error]
+	LastLetter(ctx context.Context) (uint64, error)
 	Replay(ctx context.Context, letters ...queue.DeadLetter) error
 
 	Events(ctx context.Context, f queue.EventFilter, after uint64) iter.Seq2[queue.PublishedEvent, error]
@@ -146,6 +152,9 @@ var ErrEnded = errors.New("the replay has ended")
 
 // ErrNotBegun says that a job that was only planned cannot be paused.
 var ErrNotBegun = errors.New("the replay has not begun")
+
+// ErrNoPlan says that nobody has seen yet what a job would do.
+var ErrNoPlan = errors.New("the replay is still being planned")
 
 // ErrHeld says that another process runs the job.
 var ErrHeld = errors.New("another process runs the replay")
@@ -200,6 +209,8 @@ func (r *Replays) tell(ctx context.Context, id string, state State) (Job, error)
 		switch {
 		case job.State.Ended():
 			return fmt.Errorf("%w: it is %s", ErrEnded, job.State)
+		case job.State == InPlanning && state != Cancelled:
+			return ErrNoPlan
 		case job.State == Planned && state == Paused:
 			return ErrNotBegun
 		}

@@ -17,6 +17,7 @@ type pass struct {
 	queues  *queues // nil: nobody had to look into them yet
 	skips   Skips
 
+	read   func(sequence uint64)           // hears of each event that was looked at; nil: nobody
 	tell   func(queue.PublishedEvent)      // hears of each event of the job; nil: nobody
 	handle func(ctx context.Context) error // what is in hand
 	due    func() bool                     // whether that is to be handled although it is little
@@ -43,6 +44,9 @@ func (p *pass) run(ctx context.Context) error {
 			return err
 		}
 		p.after, p.whole = e.Sequence, p.whole+p.met-before
+		if p.read != nil {
+			p.read(e.Sequence)
+		}
 		if err := p.handleIfDue(ctx); err != nil {
 			return err
 		}

@@ -66,33 +66,63 @@ var ErrNothing = errors.New("no dead letter matches")
 // queue.ErrNoLetter if one that is named by its sequence is not there, and
 // ErrNothing if there are none.
 func (r *Replays) Plan(ctx context.Context, f queue.LetterFilter, rate float64) (Job, error) {
+	job, err := letterJob(f, rate)
+	if err != nil {
+		return Job{}, err
+	}
+	return r.plan(ctx, job)
+}
+
+func letterJob(f queue.LetterFilter, rate float64) (Job, error) {
 	if rate < 0 {
 		return Job{}, fmt.Errorf("the rate is %g, and cannot be negative", rate)
 	}
-	if err := f.Check(); err != nil {
+	return Job{ID: newID(), Filter: f, Rate: rate, Made: time.Now().UTC()}, f.Check()
+}
+
+// plan makes a job's plan, and keeps the job.
+func (r *Replays) plan(ctx context.Context, job Job) (Job, error) {
+	plan, err := r.find(ctx, job, nil)
+	if err != nil {
 		return Job{}, err
 	}
-	job := Job{ID: newID(), State: Planned, Filter: f, Rate: rate, Made: time.Now().UTC()}
-	p := planner{replays: r, groups: map[Group]int{}, named: slices.Clone(f.Sequences), sieve: sieve{replays: r}}
-	for letter, err := range r.Letters.DeadLetters(ctx, f, 0) {
+	job.State, job.Plan = Planned, plan
+	return job, r.save(ctx, job, 0)
+}
+
+// find makes a job's plan, and tells how far it is after each letter, or event.
+func (r *Replays) find(ctx context.Context, job Job, tell func(Planning)) (Plan, error) {
+	p := planner{replays: r, groups: map[Group]int{}, sieve: sieve{replays: r}, tell: tell}
+	if job.Events != nil {
+		return p.events(ctx, job)
+	}
+	return p.letters(ctx, job.Filter)
+}
+
+func (p *planner) letters(ctx context.Context, f queue.LetterFilter) (_ Plan, err error) {
+	if p.far.Last, err = p.replays.Letters.LastLetter(ctx); err != nil {
+		return Plan{}, err
+	}
+	p.named = slices.Clone(f.Sequences)
+	for letter, err := range p.replays.Letters.DeadLetters(ctx, f, 0) {
 		if err != nil {
-			return Job{}, err
+			return Plan{}, err
 		}
 		if err := p.add(ctx, letter, f.Matches(letter)); err != nil {
-			return Job{}, err
+			return Plan{}, err
 		}
+		p.met(letter.Sequence, p.plan.Letters)
 	}
 	if err := p.ask(ctx); err != nil {
-		return Job{}, err
+		return Plan{}, err
 	}
 	switch {
 	case len(p.named) > 0:
-		return Job{}, fmt.Errorf("%w: %d", queue.ErrNoLetter, p.named[0])
+		return Plan{}, fmt.Errorf("%w: %d", queue.ErrNoLetter, p.named[0])
 	case p.plan.Letters == 0:
-		return Job{}, ErrNothing
+		return Plan{}, ErrNothing
 	}
-	job.Plan = p.done()
-	return job, r.save(ctx, job, 0)
+	return p.done(), nil
 }
 
 // newID is short enough to be typed; there are few jobs at a time.
@@ -106,6 +136,8 @@ type planner struct {
 	named   []uint64 // letters that were named and have not been met
 	sieve   sieve
 	asking  []queue.DeadLetter // whose users have not been asked yet
+	far     Planning
+	tell    func(Planning) // how far it is; nil: nobody
 }
 
 func (p *planner) add(ctx context.Context, l queue.DeadLetter, matches bool) error {

@@ -69,6 +69,8 @@ func (j *Job) take(holder string, lease time.Duration) error {
 	switch {
 	case j.State.Ended():
 		return fmt.Errorf("%w: it is %s", ErrEnded, j.State)
+	case j.State == InPlanning:
+		return ErrNoPlan
 	case j.held(holder, time.Now()):
 		return ErrHeld
 	}
@@ -194,18 +196,24 @@ func (r *run) end(ctx context.Context) (Job, error) {
 
 // letGo lets another process have the job at once.
 func (r *run) letGo(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), r.replays.lease()/4)
+	if job, err := r.replays.letGo(ctx, r.job); err == nil { // else the lease runs out
+		r.job = job
+	}
+}
+
+func (r *Replays) letGo(ctx context.Context, held Job) (Job, error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), r.lease()/4)
 	defer cancel()
-	job, err := r.replays.change(ctx, r.job.ID, func(job *Job) error {
-		if job.Holder != r.job.Holder {
+	return r.change(ctx, held.ID, func(job *Job) error {
+		if job.Holder != held.Holder {
 			return ErrHeld
 		}
 		job.Holder, job.Leased = "", time.Time{}
+		if job.Planning != nil {
+			job.Planning.Begun--
+		}
 		return nil
 	})
-	if err == nil { // else the lease runs out
-		r.job = job
-	}
 }
 
 // nothingToRun reports whether a job is in other hands, or in none any more.

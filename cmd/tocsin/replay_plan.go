@@ -105,6 +105,12 @@ func remaining(job replay.Job, before int, took time.Duration) string {
 
 // progressOf says in words how far a job is.
 func progressOf(job replay.Job) string {
+	switch job.State {
+	case replay.InPlanning:
+		return planningOf(job)
+	case replay.Failed:
+		return "failed: " + printable(job.Why)
+	}
 	text := "replayed " + plural(job.Replayed, "dead letter")
 	if job.Events != nil {
 		text = "sent " + deliveries(job.Replayed)
@@ -119,6 +125,14 @@ func progressOf(job replay.Job) string {
 		text += fmt.Sprintf("; %s after %d of %d", job.State, job.Handled(), job.Total())
 	}
 	return text
+}
+
+// planningOf says in words how far the plan of a job is.
+func planningOf(job replay.Job) string {
+	if job.Planning == nil {
+		return "is planned"
+	}
+	return fmt.Sprintf("is planned: looked at %d, of which %d match, about %d %%", job.Planning.Read, job.Planning.Found, job.Planning.Percent())
 }
 
 func deliveries(n int) string {

@@ -90,7 +90,7 @@ type replaysShowCmd struct {
 func (c *replaysShowCmd) Run(ctx context.Context, std stdio) error {
 	return c.with(ctx, std, func(r replay.Audited) (replay.Job, error) {
 		job, err := r.Get(ctx, c.ID)
-		if err == nil && !c.Output.json() {
+		if err == nil && !c.Output.json() && job.Total() > 0 {
 			err = writePlan(std.out, job)
 			fmt.Fprintln(std.out)
 		}

@@ -73,6 +73,7 @@ var plain = []struct {
 	{replay.ErrNoEvents, http.StatusUnprocessableEntity, "no event matches the filter"},
 	{queue.ErrNoEvent, http.StatusNotFound, "there is no such event, or not any more"},
 	{replay.ErrNotBegun, http.StatusConflict, "the replay has not begun: start it"},
+	{replay.ErrNoPlan, http.StatusConflict, "the replay is still being planned: wait until it is"},
 	{replay.ErrEnded, http.StatusConflict, "the replay has ended: plan another one"},
 	{prefs.ErrSealed, http.StatusServiceUnavailable, "the saved settings were encrypted with a key that is not in TOCSIN_SECRETS_KEY: the operator has to bring it back"},
 }

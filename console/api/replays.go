@@ -13,12 +13,14 @@ import (
 // replayView is a replay as callers see it.
 type replayView struct {
 	ID       string             `json:"id"`
-	State    string             `json:"state" enum:"planned,running,paused,cancelled,done"`
+	State    string             `json:"state" enum:"planning,planned,running,paused,cancelled,done,failed" doc:"planning: its plan takes long, and is still being made; failed: there is none."`
 	Made     time.Time          `json:"made"`
 	Rate     float64            `json:"rate" doc:"Letters, or deliveries of events, a second at most; 0: as fast as it goes."`
 	Filter   queue.LetterFilter `json:"filter" doc:"Of dead letters."`
 	Events   *replay.Events     `json:"events,omitempty" doc:"Set where events are routed again, and no letters replayed."`
 	Plan     replay.Plan        `json:"plan" doc:"What it found, and will replay: letters that die later, and events that are published later, are left alone."`
+	Planning *replay.Planning   `json:"planning,omitempty" doc:"How far the plan is, while it is made."`
+	Why      string             `json:"why,omitempty" doc:"Why it failed."`
 	Handled  int                `json:"handled" doc:"How many letters, or events, were looked at, of total."`
 	Total    int                `json:"total"`
 	Replayed int                `json:"replayed" doc:"Letters, or deliveries of events, that were sent."`
@@ -30,7 +32,7 @@ type replayView struct {
 func viewOf(j replay.Job) replayView {
 	return replayView{
 		ID: j.ID, State: string(j.State), Made: j.Made, Rate: j.Rate, Filter: j.Filter, Events: j.Events, Plan: j.Plan,
-		Handled: j.Handled(), Total: j.Total(), Replayed: j.Replayed, Skipped: j.Skipped, Skips: j.Skips, Gone: j.Gone,
+		Planning: j.Planning, Why: j.Why, Handled: j.Handled(), Total: j.Total(), Replayed: j.Replayed, Skipped: j.Skipped, Skips: j.Skips, Gone: j.Gone,
 	}
 }
 
@@ -109,6 +111,7 @@ type replayWanted struct {
 	Filter *queue.LetterFilter `json:"filter,omitempty" doc:"Which letters. An empty filter chooses all. Either this or events is needed."`
 	Events *eventsWanted       `json:"events,omitempty" doc:"Route these events again: everybody who wants one and has not got it is told."`
 	Rate   *float64            `json:"rate,omitempty" minimum:"0" maximum:"100000" default:"200" doc:"Letters, or deliveries of events, a second at most."`
+	Wait   *float64            `json:"wait,omitempty" minimum:"0" maximum:"3600" doc:"Seconds to wait for the plan at most. One that takes longer is made meanwhile: ask until its state is planned, or failed. Default: wait for it."`
 }
 
 type eventsWanted struct {
@@ -126,7 +129,7 @@ func (a *API) planReplay(ctx context.Context, wanted replayWanted) (*replayAnswe
 		if err := wanted.Filter.Check(); err != nil {
 			return nil, invalid(fault("body.filter", err.Error()))
 		}
-		return replayed(a.replays(ctx).Plan(ctx, *wanted.Filter, *wanted.Rate))
+		return replayed(a.planLetters(ctx, *wanted.Filter, *wanted.Rate, wanted.Wait))
 	}
 	e, offered := wanted.Events, a.Channels.Names()
 	if err := e.Filter.Check(); err != nil {
@@ -140,8 +143,25 @@ func (a *API) planReplay(ctx context.Context, wanted replayWanted) (*replayAnswe
 	if len(e.Channels) > 0 {
 		offered = e.Channels
 	}
-	return replayed(a.replays(ctx).PlanEvents(ctx, replay.Events{Filter: e.Filter, User: e.User, Channels: offered, Resend: e.Resend}, *wanted.Rate))
+	again := replay.Events{Filter: e.Filter, User: e.User, Channels: offered, Resend: e.Resend}
+	return replayed(a.planEvents(ctx, again, *wanted.Rate, wanted.Wait))
 }
+
+func (a *API) planLetters(ctx context.Context, f queue.LetterFilter, rate float64, wait *float64) (replay.Job, error) {
+	if wait == nil {
+		return a.replays(ctx).Plan(ctx, f, rate)
+	}
+	return a.replays(ctx).PlanWithin(ctx, seconds(*wait), f, rate)
+}
+
+func (a *API) planEvents(ctx context.Context, e replay.Events, rate float64, wait *float64) (replay.Job, error) {
+	if wait == nil {
+		return a.replays(ctx).PlanEvents(ctx, e, rate)
+	}
+	return a.replays(ctx).PlanEventsWithin(ctx, seconds(*wait), e, rate)
+}
+
+func seconds(n float64) time.Duration { return time.Duration(n * float64(time.Second)) }
 
 func replayed(j replay.Job, err error) (*replayAnswer, error) {
 	if err != nil {

@@ -250,6 +250,41 @@ func TestNothingIsDoneWithoutTheAuditStream(t *testing.T) {
 	require.Equal(t, 3, i.letters())
 }
 
+// A plan over everything takes long: its page says how far it is, and has no
+// button that starts what nobody has seen.
+func TestALongPlanIsFollowed(t *testing.T) {
+	t.Parallel()
+	i := install(t, opsKeys)
+	i.kill(6)
+	plan := func() string {
+		t.Helper()
+		job, err := i.replays.PlanWithin(t.Context(), 0, queue.LetterFilter{}, 0)
+		require.NoError(t, err)
+		return "/ops/replays/" + job.ID
+	}
+	at, unwanted := plan(), plan()
+	v := i.signedIn(operateKey)
+	_, body := v.get(at)
+	require.Contains(t, body, "looked at 0 letters")
+	require.Contains(t, body, `value="cancel"`)
+	require.NotContains(t, body, `value="start"`)
+	require.Contains(t, body, `<noscript><p><a href="`+at)
+	answer, body := v.post(at, url.Values{"do": {"start"}})
+	require.Equal(t, http.StatusConflict, answer.StatusCode)
+	require.Contains(t, body, "The replay is still being planned")
+	answer, _ = v.post(unwanted, url.Values{"do": {"cancel"}})
+	require.Equal(t, http.StatusSeeOther, answer.StatusCode)
+
+	b := i.browser(operateKey)
+	b.Do(chromedp.Navigate(i.url + at))
+	b.Until(`document.querySelector("#replay .outcome").innerText === "planning"`)
+	i.serveReplays()
+	b.Until(`document.querySelector("#start").innerText === "Replay 6 letters"`) // by itself
+	_, body = v.get(unwanted)
+	require.Contains(t, body, ">cancelled<")
+	require.Equal(t, 6, i.letters())
+}
+
 // Clicked twice, a replay is started once, and one that has ended says so.
 func TestTwiceIsOnce(t *testing.T) {
 	t.Parallel()

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"time"
 
 	"tocsin/queue"
 	"tocsin/replay"
@@ -62,16 +63,20 @@ func readSequences(values []string) ([]uint64, error) {
 	return all, nil
 }
 
+// planPatience is how long a page waits for a plan. One that takes longer is made
+// beside, and its page follows it.
+const planPatience = 2 * time.Second
+
 // plan shows what a replay would do: on the page of the job that it makes.
 func (c *Console) plan(w http.ResponseWriter, r *http.Request, v visit, f queue.LetterFilter) {
-	rate, err := strconv.ParseFloat(r.PostForm.Get("rate"), 64)
-	if err != nil || !(rate >= 0 && rate <= 100_000) { // also NaN
+	rate, ok := readRate(r.PostForm)
+	if !ok {
 		c.answerLetters(w, r, v, http.StatusUnprocessableEntity, status{Text: "The rate is a number of letters a second, up to 100,000.", Bad: true})
 		return
 	}
 	var job replay.Job
 	done, err := c.act(w, r, v, "replay.plan", "dead letters", f.String(), func() (err error) {
-		job, err = c.Replays.Plan(r.Context(), f, rate)
+		job, err = c.Replays.PlanWithin(r.Context(), planPatience, f, rate)
 		return err
 	})
 	switch {
@@ -83,6 +88,12 @@ func (c *Console) plan(w http.ResponseWriter, r *http.Request, v visit, f queue.
 	default:
 		http.Redirect(w, r, c.home()+"/replays/"+job.ID, http.StatusSeeOther)
 	}
+}
+
+// readRate is how many a second a form asks for.
+func readRate(form url.Values) (rate float64, ok bool) {
+	rate, err := strconv.ParseFloat(form.Get("rate"), 64)
+	return rate, err == nil && rate >= 0 && rate <= 100_000 // NaN is neither
 }
 
 // discardView asks before letters are removed for good.

@@ -17,7 +17,7 @@ import (
 type replaysView struct {
 	layout
 	Replays []replayLine
-	Moving  bool // one of them runs
+	Moving  bool // one of them runs, or is being planned
 }
 
 // replayLine is how far a replay has come.
@@ -29,10 +29,12 @@ type replayLine struct {
 
 // What is what the plan counts.
 func (l replayLine) What() string {
-	if l.Events != nil {
+	switch one := l.Sent() == 1; {
+	case l.Events != nil && one:
+		return "delivery"
+	case l.Events != nil:
 		return "deliveries"
-	}
-	if l.Plan.Letters == 1 {
+	case one:
 		return "letter"
 	}
 	return "letters"
@@ -46,10 +48,19 @@ func (l replayLine) Sent() int {
 	return l.Plan.Letters
 }
 
-// Percent is how much of the plan was looked at.
+// Moves reports whether it goes on by itself.
+func (l replayLine) Moves() bool { return l.State == replay.Running || l.State == replay.InPlanning }
+
+// Planned reports whether there is a plan to be shown.
+func (l replayLine) Planned() bool { return l.Total() > 0 }
+
+// Percent is how much of the plan was looked at, or of what it is made from.
 func (l replayLine) Percent() int {
-	if l.State == replay.Done {
+	switch {
+	case l.State == replay.Done:
 		return 100
+	case l.Planning != nil:
+		return l.Planning.Percent()
 	}
 	return min(100*l.Handled()/max(l.Total(), 1), 100)
 }
@@ -72,6 +83,7 @@ func (l replayLine) Left() string {
 }
 
 var stateClasses = map[replay.State]string{
+	replay.InPlanning: "good", replay.Failed: "bad",
 	replay.Planned: "warn", replay.Running: "good", replay.Paused: "warn", replay.Cancelled: "soft", replay.Done: "soft",
 }
 
@@ -89,7 +101,7 @@ func (c *Console) showReplays(w http.ResponseWriter, r *http.Request, v visit) {
 	view := replaysView{layout: c.layout(v, "Replays", "replays")}
 	for _, j := range jobs {
 		view.Replays = append(view.Replays, replayLineOf(j))
-		view.Moving = view.Moving || j.State == replay.Running
+		view.Moving = view.Moving || view.Replays[len(view.Replays)-1].Moves()
 	}
 	c.show(w, http.StatusOK, "replays.html", view)
 }
@@ -143,7 +155,7 @@ func (c *Console) actOnReplay(w http.ResponseWriter, r *http.Request, v visit) {
 	case !done:
 	case errors.Is(err, queue.ErrNoJob):
 		c.answerReplay(w, r, v, http.StatusNotFound, status{})
-	case errors.Is(err, replay.ErrEnded), errors.Is(err, replay.ErrNotBegun):
+	case errors.Is(err, replay.ErrEnded), errors.Is(err, replay.ErrNotBegun), errors.Is(err, replay.ErrNoPlan):
 		c.answerReplay(w, r, v, http.StatusConflict, status{Text: strings.ToUpper(err.Error()[:1]) + err.Error()[1:] + ". Nothing was changed.", Bad: true})
 	case err != nil:
 		c.unavailable(w, r, err)

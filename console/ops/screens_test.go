@@ -75,6 +75,7 @@ func TestPagesAreForEverybody(t *testing.T) {
 		b.Emulate([]int64{360, 1280}[n], 900, scheme)
 		for _, path := range pages {
 			b.IsForEverybody(i.url + path)
+			require.True(t, browsertest.Get(b, chromedp.Evaluate[bool](`(nav => !nav || nav.scrollWidth <= nav.clientWidth)(document.querySelector("nav"))`)), "the tabs fit")
 		}
 		out := chromium.Open(t)
 		out.Emulate([]int64{360, 1280}[n], 900, scheme)
