@@ -46,6 +46,10 @@ func TestAChannelIsPausedAndResumedUnderTheFleet(t *testing.T) {
 	received := s.eventually(len(before) + 2)
 	require.Equal(t, "200", received[len(received)-1].Status)
 	require.Empty(t, s.audit().Missing)
+	recorded := do("audit", "-o", "json")
+	for _, entry := range []string{`"channel.pause"`, `"channel.resume"`, `"channel webhook"`, "the receiver moves"} {
+		require.Contains(t, recorded, entry)
+	}
 }
 
 func TestPausingWhatIsNoChannelOrNotPausedIsSaid(t *testing.T) {

@@ -217,9 +217,12 @@ func (c *Console) actOnChannel(w http.ResponseWriter, r *http.Request, v visit) 
 		return
 	}
 	pause := queue.Pause{Channel: channel, By: v.name, Why: r.PostForm.Get("why"), At: time.Now().UTC()}
-	if minutes, err := strconv.Atoi(r.PostForm.Get("minutes")); err == nil && minutes > 0 {
-		pause.Until = pause.At.Add(min(time.Duration(minutes), maxPause) * time.Minute)
+	ends, err := endOf(pause.At, r.PostForm.Get("minutes"))
+	if err != nil {
+		c.answerFleet(w, r, v, http.StatusUnprocessableEntity, status{Text: err.Error(), Bad: true})
+		return
 	}
+	pause.Until = ends
 	done, err := c.act(w, r, v, "channel."+what, "channel "+channel, pause.Why, func() error {
 		if what == "pause" {
 			return c.Queue.PauseChannel(r.Context(), pause)
@@ -239,3 +242,16 @@ func (c *Console) actOnChannel(w http.ResponseWriter, r *http.Request, v visit) 
 
 // maxPause bounds a pause that ends by itself, in minutes: a year.
 const maxPause = 366 * 24 * 60
+
+// endOf is when a pause of so many minutes ends; zero, of none: not by itself.
+func endOf(begin time.Time, minutes string) (time.Time, error) {
+	minutes = strings.TrimSpace(minutes)
+	if minutes == "" {
+		return time.Time{}, nil
+	}
+	n, err := strconv.Atoi(minutes)
+	if err != nil || n < 1 || n > maxPause {
+		return time.Time{}, fmt.Errorf("Minutes are a number from 1 to %d, or nothing for a pause until it is resumed.", maxPause) //nolint:staticcheck // a sentence of the page
+	}
+	return begin.Add(time.Duration(n) * time.Minute), nil
+}

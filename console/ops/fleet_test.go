@@ -155,6 +155,14 @@ func TestAChannelIsPausedAndResumed(t *testing.T) {
 		answer, _ := v.post("/ops/channels/"+channel, url.Values{"do": {"pause"}})
 		require.Equal(t, http.StatusUnprocessableEntity, answer.StatusCode, channel)
 	}
+	for _, minutes := range []string{"abc", "-5", "0", "527041", "99999999999999999999"} {
+		answer, body := v.post("/ops/channels/webhook", url.Values{"do": {"pause"}, "minutes": {minutes}})
+		require.Equal(t, http.StatusUnprocessableEntity, answer.StatusCode, minutes)
+		require.Contains(t, body, "Minutes are a number from 1 to 527040")
+	}
+	pauses, err = i.queue.Pauses(t.Context())
+	require.NoError(t, err)
+	require.Empty(t, pauses)
 	answer, _ := i.signedIn(viewKey).post("/ops/channels/webhook", url.Values{"do": {"pause"}})
 	require.Equal(t, http.StatusForbidden, answer.StatusCode)
 }
