@@ -47,7 +47,9 @@ func (m *Metrics) Routing(channels []string) *Routing {
 		names = append(names, t.Name)
 	}
 	for _, name := range names {
-		for _, outcome := range [...]string{worker.EventRouted, worker.EventDuplicate, worker.EventRefused, worker.EventFailed} {
+		for _, outcome := range [...]string{
+			worker.EventRouted, worker.EventNobody, worker.EventDuplicate, worker.EventRefused, worker.EventFailed,
+		} {
 			r.events[eventEnding{name, outcome}] = m.events.WithLabelValues(name, outcome)
 		}
 	}

@@ -9,6 +9,7 @@ import (
 // What becomes of events, as it is counted.
 const (
 	EventRouted    = "routed"    // each of its deliveries is stored
+	EventNobody    = "nobody"    // its account has no members, so there are no deliveries
 	EventDuplicate = "duplicate" // it was published twice, and was routed before
 	EventRefused   = "refused"   // it does not validate, and became a dead letter
 	EventFailed    = "failed"    // it cannot be routed for another reason, and became a dead letter

@@ -190,12 +190,15 @@ func TestEventsAreCounted(t *testing.T) {
 	}
 	message.Subject = "tocsin.events.of.another.kind"
 	router.Route(t.Context(), t.Context(), queue.PublishedEvent{Message: message, Sequence: 3})
+	event.ID, event.Account = "e2", "empty"
+	message.Subject, message.Header = schema.EventSubject(event.Type), event.Header()
+	router.Route(t.Context(), t.Context(), queue.PublishedEvent{Message: message, Sequence: 4})
 	close(counted.ended)
 	var ended []string
 	for e := range counted.ended {
 		ended = append(ended, e)
 	}
-	require.Equal(t, []string{"job.fail routed", "job.fail duplicate", "unknown refused"}, ended)
+	require.Equal(t, []string{"job.fail routed", "job.fail duplicate", "unknown refused", "job.fail nobody"}, ended)
 	require.Equal(t, "webhook false", <-counted.planned)
 	require.Empty(t, counted.planned)
 }

@@ -157,12 +157,13 @@ func (r *Router) fanOut(ctx context.Context, event schema.Event, published queue
 			faultpoint.Reached("fan-out: chunk stored")
 		}
 	}
-	if found == 0 {
+	if ending = EventRouted; found == 0 {
+		ending = EventNobody
 		if err := r.tellNobody(ctx, event, sequence, planned); err != nil {
 			return "", err
 		}
 	}
-	return EventRouted, r.Claims.MarkRouted(ctx, event, sequence)
+	return ending, r.Claims.MarkRouted(ctx, event, sequence)
 }
 
 // Plans says what an event means now by the offered channels, for all members of
