@@ -140,6 +140,39 @@ func TestReplayIsPlannedStartedAndRun(t *testing.T) {
 	f.call("POST", "/v1/replays", `{"filter":{"sequences":[99]}}`).refused(404)
 }
 
+func TestAPlanThatTakesLongIsAskedForUntilItIsThere(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	f.ada()
+	f.ok("PUT", "/v1/accounts/acme/members/ada", "")
+	f.die("e1", "404")
+	var job struct {
+		ID, State string
+		Plan      replay.Plan
+	}
+	f.ok("POST", "/v1/replays", `{"filter":{"reason":"404"},"wait":0}`).into(&job)
+	require.Equal(t, "planning", job.State, "nobody makes it yet")
+	path := "/v1/replays/" + job.ID
+	require.Contains(t, f.call("POST", path, `{"action":"start"}`).refused(409).Detail, "still being planned")
+	for _, wait := range []string{"-1", "3601", `"soon"`} {
+		f.call("POST", "/v1/replays", `{"filter":{"reason":"404"},"wait":`+wait+`}`).refused(422)
+	}
+
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		f.options.Replays.Serve(ctx, 20*time.Millisecond, zap.NewNop())
+	}()
+	t.Cleanup(func() { stop(); <-ended })
+	require.Eventually(t, func() bool {
+		f.ok("GET", path, "").into(&job)
+		return job.State == "planned"
+	}, 30*time.Second, 20*time.Millisecond)
+	require.Equal(t, 1, job.Plan.Letters)
+	f.ok("POST", path, `{"action":"start"}`)
+}
+
 func TestNATSAwayIsSaidSoOfDeadLetters(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
