@@ -1,7 +1,9 @@
 package main
 
 import (
+	"bufio"
 	"encoding/json"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -11,6 +13,7 @@ import (
 	gosmtp "github.com/emersion/go-smtp"
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go/jetstream"
+	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/require"
 
 	"tocsin/farend"
@@ -68,6 +71,7 @@ func TestDoctorFindsWhatIsWrongWithNATS(t *testing.T) {
 	locked := strings.TrimPrefix(servertest.NATS(t, func(o *server.Options) { o.Username, o.Password = "worker", "right" }).URL(), "nats://")
 	streamless := servertest.NATS(t, func(o *server.Options) { o.JetStream = false }).URL()
 	small := servertest.NATS(t, func(o *server.Options) { o.MaxPayload = 32 << 10 }).URL()
+	certified := strings.Replace(withTLS(t).URL(), "nats://", "tls://", 1)
 	squatted, forgetful := servertest.NATS(t).URL(), servertest.NATS(t).URL()
 	_, err := servertest.JetStream(t, squatted).CreateStream(t.Context(), jetstream.StreamConfig{
 		Name: queue.RetryStream, Subjects: []string{"tocsin.retries.>"}, Retention: jetstream.LimitsPolicy,
@@ -85,6 +89,8 @@ func TestDoctorFindsWhatIsWrongWithNATS(t *testing.T) {
 		"wrong password":         {[]string{"--nats-url", "nats://worker:wrong@" + locked}, "NATS", "TOCSIN_NATS_CREDS"},
 		"no credentials file":    {[]string{"--nats-url", nats, "--nats-creds", filepath.Join(t.TempDir(), "none")}, "NATS", "TOCSIN_NATS_CREDS"},
 		"TLS that it lacks":      {[]string{"--nats-url", "tls://" + host}, "NATS", "tls://"},
+		"unknown authority":      {[]string{"--nats-url", certified}, "NATS", "TOCSIN_NATS_CA"},
+		"an old server":          {[]string{"--nats-url", oldNATS(t)}, "NATS", "runs version 2.10.29, and Tocsin needs 2.11 or later"},
 		"JetStream is off":       {[]string{"--nats-url", streamless}, "NATS", "JetStream is switched off"},
 		"a stream of others":     {[]string{"--nats-url", squatted}, "NATS", queue.RetryStream},
 		"limits that lose":       {[]string{"--nats-url", forgetful}, "NATS limits", "set its discard policy to new"},
@@ -97,6 +103,46 @@ func TestDoctorFindsWhatIsWrongWithNATS(t *testing.T) {
 	}
 }
 
+// withTLS is a server whose certificate no system knows.
+func withTLS(t *testing.T) *servertest.NATSServer {
+	t.Helper()
+	cert, key := servertest.NewAuthority(t).Issue("nats")
+	return servertest.NATS(t, func(o *server.Options) {
+		config, err := server.GenTLSConfig(&server.TLSConfigOpts{CertFile: cert, KeyFile: key})
+		require.NoError(t, err)
+		o.TLS, o.TLSTimeout, o.TLSConfig = true, 5, config
+	})
+}
+
+// oldNATS greets as a server of an older version does, and answers pings: more
+// than that nobody asks of it.
+func oldNATS(t *testing.T) (url string) {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // ends with the test
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = listener.Close() })
+	go func() {
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			go greetAsOld(conn)
+		}
+	}()
+	return "nats://" + listener.Addr().String()
+}
+
+func greetAsOld(conn net.Conn) {
+	defer conn.Close()
+	_, _ = conn.Write([]byte(`INFO {"server_id":"OLD","version":"2.10.29","proto":1,"headers":true,"jetstream":true,"max_payload":1048576}` + "\r\n"))
+	for lines := bufio.NewScanner(conn); lines.Scan(); {
+		if lines.Text() == "PING" {
+			_, _ = conn.Write([]byte("PONG\r\n"))
+		}
+	}
+}
+
 func TestDoctorFindsWhatIsWrongWithRedis(t *testing.T) {
 	t.Parallel()
 	nats, redis := sound(t)
@@ -104,6 +150,7 @@ func TestDoctorFindsWhatIsWrongWithRedis(t *testing.T) {
 	full := servertest.StartRedis(t, "--maxmemory", "1mb", "--maxmemory-policy", "noeviction").URL()
 	replica := servertest.StartRedis(t, "--replicaof", "127.0.0.1 1").URL()
 	evicting := servertest.StartRedis(t, "--maxmemory-policy", "allkeys-lru").URL()
+	certified := servertest.StartRedisTLS(t, servertest.NewAuthority(t)).URL()
 	for name, c := range map[string]struct {
 		url, check, state, says string
 	}{
@@ -111,17 +158,36 @@ func TestDoctorFindsWhatIsWrongWithRedis(t *testing.T) {
 		"wrong password":     {strings.Replace(locked.URL(), "redis://", "redis://:wrong@", 1), "Redis", stateWrong, "refuses user and password"},
 		"no password":        {locked.URL(), "Redis", stateWrong, "refuses user and password"},
 		"TLS that it lacks":  {strings.Replace(redis, "redis://", "rediss://", 1), "Redis", stateWrong, "TLS"},
+		"unknown authority":  {certified, "Redis", stateWrong, "TOCSIN_REDIS_CA"},
 		"not a URL":          {"http://127.0.0.1", "TOCSIN_REDIS_URL", stateWrong, "redis://"},
 		"nothing is kept":    {servertest.Redis(t), "Redis persistence", stateWarning, "set appendonly yes"},
 		"it evicts":          {evicting, "Redis eviction", stateWrong, "set noeviction"},
 		"memory is used up":  {full, "Redis memory", stateWrong, "raise maxmemory"},
 		"a replica is named": {replica, "Redis role", stateWrong, "name the master"},
+		"nothing is written": {unwritable(t), "Redis persistence", stateWrong, "cannot be written: is its disk full?"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			finds(t, c.check, c.state, c.says, "--nats-url", nats, "--redis-url", c.url, "--secrets-key", secretsKey)
 		})
 	}
+}
+
+// unwritable is a Redis that has failed to write its append-only file anew.
+func unwritable(t *testing.T) (url string) {
+	t.Helper()
+	url = servertest.StartRedis(t, "--appendonly", "yes").URL()
+	options, err := redis.ParseURL(url)
+	require.NoError(t, err)
+	client := redis.NewClient(options)
+	defer client.Close()
+	folder := client.ConfigGet(t.Context(), "dir").Val()["dir"]
+	require.NotEmpty(t, folder)
+	files := filepath.Join(folder, "appendonlydir") // Redis' default
+	require.NoError(t, os.RemoveAll(files))
+	require.NoError(t, os.WriteFile(files, nil, 0o600))
+	require.Error(t, client.BgRewriteAOF(t.Context()).Err())
+	return url
 }
 
 func TestDoctorFindsAKeyThatDoesNotOpenWhatIsSaved(t *testing.T) {
