@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"iter"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -83,6 +84,9 @@ func (q *Queue) page(ctx context.Context, p place, size int, last uint64, do fun
 		if errors.Is(err, jetstreamext.ErrNoMessages) {
 			return p.after, false, nil
 		}
+		if err == nil {
+			err = putRight(msg)
+		}
 		if err != nil {
 			return p.after, false, err
 		}
@@ -92,6 +96,26 @@ func (q *Queue) page(ctx context.Context, p place, size int, last uint64, do fun
 		p.after = msg.Sequence
 	}
 	return p.after, true, nil
+}
+
+// putRight makes up for a publisher who gave a message headers by which the server
+// tells where it lies (ADR-31). The server adds its own behind them, and the
+// library reads the first: a sequence of the publisher's choice would have the
+// same page read again and again.
+func putRight(msg *jetstream.RawStreamMsg) error {
+	if forged := len(msg.Header[jetstream.SequenceHeader]) > 1; !forged {
+		return nil
+	}
+	for name, values := range msg.Header {
+		if forServer(name) {
+			msg.Header[name] = values[len(values)-1:]
+		}
+	}
+	var unnumbered, undated error
+	msg.Subject = msg.Header.Get(jetstream.SubjectHeader)
+	msg.Sequence, unnumbered = strconv.ParseUint(msg.Header.Get(jetstream.SequenceHeader), 10, 64)
+	msg.Time, undated = time.Parse(time.RFC3339Nano, msg.Header.Get(jetstream.TimeStampHeaer))
+	return wrap(errors.Join(unnumbered, undated), "read where a message lies")
 }
 
 // message reads one message. The error is jetstream.ErrMsgNotFound if it is not
