@@ -1,14 +1,12 @@
 package api_test
 
 import (
-	"context"
 	"fmt"
 	"testing"
 	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/stretchr/testify/require"
-	"go.uber.org/zap"
 
 	"tocsin/replay"
 	"tocsin/schema"
@@ -102,13 +100,7 @@ func TestReplayIsPlannedStartedAndRun(t *testing.T) {
 	require.Contains(t, f.call("POST", path, `{"action":"pause"}`).refused(409).Detail, "not begun")
 	f.call("POST", path, `{"action":"explode"}`).refused(422)
 
-	ctx, stop := context.WithCancel(t.Context())
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
-		f.options.Replays.Serve(ctx, 20*time.Millisecond, zap.NewNop())
-	}()
-	t.Cleanup(func() { stop(); <-ended })
+	f.serveReplays()
 	f.ok("POST", path, `{"action":"start"}`)
 	require.Eventually(t, func() bool {
 		f.ok("GET", path, "").into(&plan)
@@ -158,13 +150,7 @@ func TestAPlanThatTakesLongIsAskedForUntilItIsThere(t *testing.T) {
 		f.call("POST", "/v1/replays", `{"filter":{"reason":"404"},"wait":`+wait+`}`).refused(422)
 	}
 
-	ctx, stop := context.WithCancel(t.Context())
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
-		f.options.Replays.Serve(ctx, 20*time.Millisecond, zap.NewNop())
-	}()
-	t.Cleanup(func() { stop(); <-ended })
+	f.serveReplays()
 	require.Eventually(t, func() bool {
 		f.ok("GET", path, "").into(&job)
 		return job.State == "planned"

@@ -58,13 +58,7 @@ func TestEventsAreRoutedAgainForWhoJoinedLate(t *testing.T) {
 	require.Equal(t, []replay.Group{{Channel: "email", Type: "job.fail", Letters: 1}}, job.Plan.Groups)
 	require.Equal(t, "ada", job.Events.User)
 
-	ctx, stop := context.WithCancel(t.Context())
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
-		f.options.Replays.Serve(ctx, 20*time.Millisecond, f.logger())
-	}()
-	t.Cleanup(func() { stop(); <-ended })
+	f.serveReplays()
 	path := "/v1/replays/" + job.ID
 	f.ok("POST", path, `{"action":"start"}`)
 	require.Eventually(t, func() bool {

@@ -229,3 +229,14 @@ func (f *fixture) ada() {
 	f.ok("PUT", "/v1/users/ada", `{"email":"ada@example.com","name":"Ada"}`)
 	f.ok("PUT", "/v1/users/ada/channels/webhook", `{"url":"`+f.hook.URL()+`/a"}`)
 }
+
+// serveReplays runs replays as a process does, until the test is over.
+func (f *fixture) serveReplays() {
+	ctx, stop := context.WithCancel(f.t.Context())
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		f.options.Replays.Serve(ctx, 20*time.Millisecond, f.logger())
+	}()
+	f.t.Cleanup(func() { stop(); <-ended })
+}
