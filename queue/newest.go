@@ -92,6 +92,9 @@ func (q *Queue) firstSince(ctx context.Context, p place, moment time.Time) (uint
 		if errors.Is(err, jetstreamext.ErrNoMessages) {
 			return 0, nil
 		}
+		if err == nil {
+			err = putRight(msg)
+		}
 		if err != nil {
 			return 0, err
 		}

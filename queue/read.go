@@ -103,13 +103,14 @@ func (q *Queue) page(ctx context.Context, p place, size int, last uint64, do fun
 // library reads the first: a sequence of the publisher's choice would have the
 // same page read again and again.
 func putRight(msg *jetstream.RawStreamMsg) error {
-	if forged := len(msg.Header[jetstream.SequenceHeader]) > 1; !forged {
-		return nil
-	}
-	for name, values := range msg.Header {
-		if forServer(name) {
-			msg.Header[name] = values[len(values)-1:]
+	forged := false
+	for _, name := range [...]string{jetstream.SequenceHeader, jetstream.SubjectHeader, jetstream.TimeStampHeaer} {
+		if values := msg.Header[name]; len(values) > 1 {
+			msg.Header[name], forged = values[len(values)-1:], true
 		}
+	}
+	if !forged {
+		return nil
 	}
 	var unnumbered, undated error
 	msg.Subject = msg.Header.Get(jetstream.SubjectHeader)
@@ -128,7 +129,11 @@ func (q *Queue) message(ctx context.Context, stream string, sequence uint64) (*j
 	if err != nil {
 		return nil, fmt.Errorf("look up stream %s: %w", stream, err)
 	}
-	return s.GetMsg(ctx, sequence)
+	msg, err := s.GetMsg(ctx, sequence)
+	if err != nil {
+		return nil, err
+	}
+	return msg, putRight(msg)
 }
 
 // bySequence reads chosen messages behind a sequence one by one, oldest first,

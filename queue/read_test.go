@@ -35,4 +35,8 @@ func TestForgedPlacesMisleadNobody(t *testing.T) {
 		require.LessOrEqual(t, len(sequences), 3)
 	}
 	require.Equal(t, []uint64{1, 2, 3}, sequences)
+	third, err := q.Event(t.Context(), 3)
+	require.NoError(t, err)
+	require.EqualValues(t, 3, third.Sequence)
+	require.Equal(t, subject, third.Subject)
 }
