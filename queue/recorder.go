@@ -7,9 +7,8 @@ import (
 )
 
 // linger is how long a record of the ledger may wait for others, so that they are
-// stored together: a record that travels alone costs nats-server and worker three
-// times as much. Nobody waits for it but the acknowledgement of a delivery whose
-// attempt is over.
+// stored together: where each travelled alone, a fan-out cost 11 to 20 % more.
+// Nobody waits for it but the acknowledgement of a delivery whose attempt is over.
 const linger = 5 * time.Millisecond
 
 // mostTogether is how many records are stored together.
@@ -27,7 +26,6 @@ type recorder struct {
 // batch is a number of records on their way into the ledger.
 type batch struct {
 	records []keyed
-	sending sync.Once
 	stored  chan struct{} // closed when err is known
 	err     error
 }
@@ -51,9 +49,7 @@ func (r *recorder) join(record keyed) (b *batch, full bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.open == nil {
-		b := &batch{stored: make(chan struct{})}
-		time.AfterFunc(linger, func() { r.send(b) })
-		r.open = b
+		r.open = r.begin()
 	}
 	b = r.open
 	b.records = append(b.records, record)
@@ -63,17 +59,31 @@ func (r *recorder) join(record keyed) (b *batch, full bool) {
 	return b, full
 }
 
+// begin makes a batch that is sent before long, unless it is full before.
+func (r *recorder) begin() *batch {
+	b := &batch{stored: make(chan struct{})}
+	time.AfterFunc(linger, func() {
+		if r.close(b) {
+			r.send(b)
+		}
+	})
+	return b
+}
+
+// close lets nobody join a batch any more, and reports whether it was open.
+func (r *recorder) close(b *batch) (wasOpen bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if wasOpen = r.open == b; wasOpen {
+		r.open = nil
+	}
+	return wasOpen
+}
+
 // send stores a batch that nobody joins any more. Its records belong to many
 // deliveries, so that no context of theirs bounds it: the publisher's own
 // timeout does.
 func (r *recorder) send(b *batch) {
-	b.sending.Do(func() {
-		r.mu.Lock()
-		if r.open == b {
-			r.open = nil
-		}
-		r.mu.Unlock()
-		b.err = r.store(context.Background(), b.records)
-		close(b.stored)
-	})
+	b.err = r.store(context.Background(), b.records)
+	close(b.stored)
 }
