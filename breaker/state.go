@@ -100,7 +100,20 @@ func (p Policy) Limit(s State, now time.Time, most int) int {
 // longer it lasts.
 func (p Policy) Rest(s State, now time.Time, random float64) time.Duration {
 	spread := max(p.interval(s.Opened), time.Second)
-	return max(s.Until.Sub(now), 0) + time.Duration(random*float64(spread))
+	return p.undecided(s, now) + time.Duration(random*float64(spread))
+}
+
+// undecided is for how long it will not be known whether the endpoint works
+// again. An attempt that is being made mostly tells before long: were all to
+// stay away for its whole lease, those who come in these milliseconds would be
+// the last by a minute. It is taken to need as long again as it has taken, so
+// that few come round in vain while it hangs.
+func (p Policy) undecided(s State, now time.Time) time.Duration {
+	until := max(s.Until.Sub(now), 0)
+	if s.Phase == HalfOpen {
+		return min(until, max(now.Sub(s.Changed), 0))
+	}
+	return until
 }
 
 func (p Policy) recovers(s State, now time.Time) bool {

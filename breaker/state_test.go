@@ -136,6 +136,26 @@ func TestWhatIsHeldBackIsSpread(t *testing.T) {
 	require.InDelta(t, 10, p.Rest(fresh, noon, 1).Seconds(), 0.01)
 }
 
+// The answer to the attempt that tells whether an endpoint is back mostly comes
+// within milliseconds. Who meets it in between does not wait for its lease.
+func TestWhoMeetsTheAttemptThatTellsComesBackSoon(t *testing.T) {
+	t.Parallel()
+	p := breaker.TargetPolicy()
+	s := p.Claim(breaker.State{Phase: breaker.Open, Opened: 1, Until: noon}, noon)
+	for _, c := range []struct {
+		after, rest float64 // seconds
+		why         string
+	}{
+		{0.01, 0.01, "it has just begun"},
+		{20, 20, "it hangs"},
+		{45, 15, "it is taken for lost then"},
+	} {
+		require.InDelta(t, c.rest, p.Rest(s, at(c.after), 0).Seconds(), 0.001, c.why)
+	}
+	require.InDelta(t, 5, p.Rest(s, at(0), 1).Seconds(), 0.001, "spread as over the time that it was open")
+	require.Zero(t, p.Rest(s, at(-5), 0), "by the clock of a worker that is behind")
+}
+
 // Whatever happens to an endpoint: it is open for no longer than is allowed; a
 // success ends its trouble; failures do not make the trouble any younger; and
 // what is noted is read again as it was.
