@@ -38,7 +38,8 @@ type Queue struct {
 	js   jetstream.JetStream
 	log  *zap.Logger
 
-	recorder recorder
+	recorder   recorder
+	background *background
 
 	lost       atomic.Pointer[error] // how the connection broke, or could not be made, last
 	unprepared atomic.Pointer[error] // why the streams have not been seen; nil: they have
@@ -50,7 +51,7 @@ func Connect(o Options) (*Queue, error) {
 	if (o.Cert == "") != (o.Key == "") {
 		return nil, errors.New("connect to NATS: a client certificate needs both a certificate and its key")
 	}
-	q := &Queue{log: o.Log}
+	q := &Queue{log: o.Log, background: newBackground()}
 	q.unprepared.Store(&errNotLooked)
 	options := []nats.Option{
 		nats.Name(o.Name),

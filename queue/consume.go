@@ -30,7 +30,7 @@ type (
 func (p *Pool) Events(slots int, handle eventHandler) {
 	meter := p.laneMeter(Routing)
 	p.add(EventStream, jetstream.ConsumerConfig{Durable: routerConsumer, AckWait: routeWait}, slots, meter, p.routing(handle))
-	p.add(DeliveryStream,
+	p.addBehind(DeliveryStream,
 		jetstream.ConsumerConfig{Durable: events + "-crowd", FilterSubject: crowdSubject(events), AckWait: routeWait},
 		max(slots/4, 1), meter, p.routing(handle))
 	p.addAlone(events, meter, p.routingAlone(handle))
@@ -52,11 +52,11 @@ func (p *Pool) Deliveries(channel string, slots int, handle deliveryHandler) {
 	p.add(DeliveryStream,
 		jetstream.ConsumerConfig{Durable: channel, FilterSubject: schema.DeliverySubject(channel)},
 		slots, meter, p.delivering(channel, ladder[0], handle))
-	p.add(DeliveryStream,
+	p.addBehind(DeliveryStream,
 		jetstream.ConsumerConfig{Durable: channel + "-crowd", FilterSubject: crowdSubject(channel)},
 		slots, meter, p.delivering(channel, ladder[0], handle))
 	for _, r := range ladder {
-		p.add(RetryStream,
+		p.addBehind(RetryStream,
 			jetstream.ConsumerConfig{Durable: channel + "-" + r.name, FilterSubject: retrySubject(r, channel)},
 			max(slots/4, 4), meter, p.delivering(channel, r, handle))
 	}
@@ -77,6 +77,12 @@ func (p *Pool) add(stream string, consumer jetstream.ConsumerConfig, slots int, 
 	slots = max(slots, 1)
 	meter.opened(slots)
 	p.lanes = append(p.lanes, lane{queue: p.queue, stream: stream, consumer: consumer, slots: slots, handle: handle, meter: meter, inHand: p.inHand})
+}
+
+// addBehind adds a lane that gives way to those for which somebody waits.
+func (p *Pool) addBehind(stream string, consumer jetstream.ConsumerConfig, slots int, meter laneMeter, handle messageHandler) {
+	p.add(stream, consumer, slots, meter, handle)
+	p.lanes[len(p.lanes)-1].canWait = true
 }
 
 func (p *Pool) routing(handle eventHandler) messageHandler {

@@ -36,6 +36,7 @@ type lane struct {
 	handle   func(ctx context.Context, msg jetstream.Msg) Outcome
 	meter    laneMeter
 	inHand   *inHand // of the pool
+	canWait  bool    // it gives way to other lanes
 }
 
 // Pool runs lanes together and stops them together.
@@ -159,6 +160,9 @@ func (l lane) pull(stop context.Context, consumer jetstream.Consumer, slots *slo
 	}
 	for msg := range batch.Messages() {
 		free--
+		if !l.canWait && (free > 0 || l.stream == EventStream) {
+			l.queue.background.handedOut(msg, time.Now())
+		}
 		start(msg)
 	}
 	slots.release(free)
@@ -176,6 +180,9 @@ func (l lane) hold(stop, work context.Context, closed <-chan struct{}, msg jetst
 	defer l.inHand.letGo(msg)
 	l.meter.inHand(1)
 	defer l.meter.inHand(-1)
+	if l.canWait {
+		l.queue.background.giveWay(stop, 1)
+	}
 	outcome := HandBack()
 	if stop.Err() == nil {
 		outcome = l.attend(work, msg)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 
 	"github.com/nats-io/nats.go"
@@ -48,6 +49,18 @@ func (q *Queue) PublishPlans(ctx context.Context, plans []schema.Plan) error {
 		}
 	}
 	return q.storeAll(ctx, messages)
+}
+
+// PublishPlansBehind is PublishPlans for what can wait: a few at a time, as the
+// events and first attempts of others leave room.
+func (q *Queue) PublishPlansBehind(ctx context.Context, plans []schema.Plan) error {
+	for few := range slices.Chunk(plans, 25) {
+		q.background.giveWay(ctx, len(few))
+		if err := q.PublishPlans(ctx, few); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // firstSubject is where a delivery waits for its first attempt.

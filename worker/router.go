@@ -40,6 +40,8 @@ type members interface {
 // the same plans.
 type publisher interface {
 	PublishPlans(ctx context.Context, plans []schema.Plan) error
+	// PublishPlansBehind gives way to what others store.
+	PublishPlansBehind(ctx context.Context, plans []schema.Plan) error
 }
 
 // Router turns one event into the deliveries that its account's members want.
@@ -77,6 +79,8 @@ func (r *Router) Route(stop, ctx context.Context, published queue.PublishedEvent
 	})
 	end(ending, len(stored), err)
 	switch {
+	case err == nil && ending == eventDeferred:
+		return queue.DeferEvent()
 	case err == nil:
 		r.routed(event.Type, ending, published.Stored)
 		return queue.Done()
@@ -88,6 +92,14 @@ func (r *Router) Route(stop, ctx context.Context, published queue.PublishedEvent
 		return queue.BuryEvent(queue.Death{Cause: queue.Permanent, Type: event.Type, Reason: err.Error()})
 	}
 }
+
+// largeAccount is how many members make an account's events wait for those of
+// others: storing what such an event means takes a tenth of a second and more.
+const largeAccount = 500
+
+// eventDeferred is the ending of an event that goes to the lane beside, where it
+// is routed.
+const eventDeferred = "deferred"
 
 // allEvents is the name by which the share of an account's events is counted. No
 // channel has it.
@@ -132,10 +144,17 @@ func (r *Router) fanOut(ctx context.Context, event schema.Event, published queue
 	if err != nil {
 		return "", err
 	}
+	publish := r.Deliveries.PublishPlans
+	if published.Deferred {
+		publish = r.Deliveries.PublishPlansBehind
+	}
 	planned, found := time.Now(), 0
 	for recipients, err := range r.Members.Recipients(ctx, event.Account, event.User) {
 		if err != nil {
 			return "", fmt.Errorf("read the members of %s: %w", event.Account, err)
+		}
+		if !published.Deferred && len(recipients) >= largeAccount {
+			return eventDeferred, nil
 		}
 		found += len(recipients)
 		plans := slices.DeleteFunc(r.plan(event, sequence, recipients, r.Offered, planned),
@@ -146,7 +165,7 @@ func (r *Router) fanOut(ctx context.Context, event schema.Event, published queue
 				d.Published, d.Since, d.Crowd = published.Stored, since, r.Share.Exceeds(event.Account, d.Channel, planned)
 			}
 		}
-		if err := r.Deliveries.PublishPlans(ctx, plans); err != nil {
+		if err := publish(ctx, plans); err != nil {
 			return "", err
 		}
 		for _, p := range plans {

@@ -22,9 +22,10 @@ type Share struct {
 	accounts map[accountBy]*account
 }
 
-// NewShare allows 256 at once, and 64 a second. The slowest channel, mail, sends
-// that many in a fifth of a second.
-func NewShare() *Share { return &Share{Burst: 256, Rate: 64, Quiet: 5 * time.Second} }
+// NewShare allows 64 at once, and 64 a second. On two cores so many are over in a
+// twentieth of a second, within which others notice little; by the other lane
+// nobody is late either, unless others need what there is.
+func NewShare() *Share { return &Share{Burst: 64, Rate: 64, Quiet: 5 * time.Second} }
 
 type accountBy struct{ name, channel string }
 

@@ -11,6 +11,7 @@ import (
 
 	"tocsin/channels"
 	"tocsin/prefs"
+	"tocsin/queue"
 	"tocsin/schema"
 	"tocsin/worker"
 )
@@ -117,5 +118,37 @@ func TestBurstOfEventsIsRoutedBesideThoseOfOthers(t *testing.T) {
 		require.Equal(t, "ada", a.User, "and the others come, too")
 		require.False(t, seen[a.Event.ID], "once")
 		seen[a.Event.ID] = true
+	}
+}
+
+// What an event means for very many is stored as others leave room for it, and
+// not from the lane in which their events come.
+func TestEventOfALargeAccountIsRoutedBesideThoseOfOthers(t *testing.T) {
+	t.Parallel()
+	f := newServers(t)
+	const members = 700
+	for i := range members {
+		f.join(fmt.Sprint("user", i))
+	}
+	event, err := schema.Sample("stack.redeploy.fail")
+	require.NoError(t, err)
+	event.ID, event.Source, event.Account, event.Time = "e1", "tocsin/test", "acme", time.Now()
+	router := worker.Router{
+		Parse:  func(schema.Message) (schema.Event, error) { return event, nil },
+		Claims: f.store, Members: f.store, Deliveries: f.queue, Offered: []string{hook.Channel}, Log: f.log,
+	}
+	require.Equal(t, queue.DeferEvent(), router.Route(t.Context(), t.Context(), queue.PublishedEvent{Sequence: 1}))
+	for range f.queue.Waiting(t.Context()) {
+		require.Fail(t, "nothing is stored for it yet")
+	}
+
+	f.far = &far{seen: make(chan arrival, members), answer: accepts}
+	f.publish("e2")
+	f.start(quick(), f.log)
+	told := map[string]bool{}
+	for range members {
+		a := f.next()
+		require.False(t, told[a.User], "once")
+		told[a.User] = true
 	}
 }

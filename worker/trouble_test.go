@@ -61,7 +61,7 @@ type interrupted struct {
 	published map[string]int
 }
 
-func (i *interrupted) PublishPlans(ctx context.Context, plans []schema.Plan) error {
+func (i *interrupted) PublishPlansBehind(ctx context.Context, plans []schema.Plan) error {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	if i.calls++; i.calls == 2 {
@@ -72,7 +72,7 @@ func (i *interrupted) PublishPlans(ctx context.Context, plans []schema.Plan) err
 			i.published[d.ID()]++
 		}
 	}
-	return i.Queue.PublishPlans(ctx, plans)
+	return i.Queue.PublishPlansBehind(ctx, plans)
 }
 
 // NATS forgets, when it is killed, the ids of deliveries that were taken from
@@ -92,7 +92,7 @@ func TestRoutingGoesOnWhereAnOutageStoppedIt(t *testing.T) {
 		Parse:  func(schema.Message) (schema.Event, error) { return event, nil },
 		Claims: f.store, Outages: f.store, Members: f.store, Deliveries: deliveries, Offered: []string{hook.Channel}, Log: zap.NewNop(),
 	}
-	require.Equal(t, queue.Done(), router.Route(t.Context(), t.Context(), queue.PublishedEvent{Sequence: 1}))
+	require.Equal(t, queue.Done(), router.Route(t.Context(), t.Context(), queue.PublishedEvent{Sequence: 1, Deferred: true}))
 	require.Greater(t, deliveries.calls, 2, "the account is told in chunks, and the second was repeated")
 	require.Len(t, deliveries.published, members)
 	for id, times := range deliveries.published {
