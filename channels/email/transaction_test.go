@@ -38,6 +38,7 @@ func startPeer(t *testing.T, hello string, replies ...string) *peer {
 			if err != nil {
 				return
 			}
+			context.AfterFunc(t.Context(), func() { _ = conn.Close() }) // else the channel keeps it for another mail
 			p.converse(conn)
 		}
 	}()

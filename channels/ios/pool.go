@@ -190,6 +190,7 @@ func (p *pool) connect() {
 		p.rest(err)
 	case c.over: // already
 		p.rest(errClosed(c))
+		_ = c.client.Close() // nothing was sent
 	default:
 		p.conns = append(p.conns, c)
 		p.admit()
@@ -253,7 +254,8 @@ func (p *pool) listen(c *conn) heard {
 	}
 }
 
-// retire sends no more pushes over a connection; those under way go on.
+// retire sends no more pushes over a connection; those under way go on, and the
+// last of them closes it.
 func (p *pool) retire(c *conn) {
 	if c.over {
 		return
@@ -264,6 +266,9 @@ func (p *pool) retire(c *conn) {
 		return // not in use yet: connect sees to it
 	}
 	p.conns = slices.Delete(p.conns, i, i+1)
+	if c.open == 0 {
+		_ = c.client.Close() // nothing is under way
+	}
 	if !c.proven {
 		p.rest(errClosed(c))
 		return

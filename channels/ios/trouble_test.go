@@ -168,6 +168,25 @@ func TestShutdownChangesTheConnection(t *testing.T) {
 	require.Equal(t, 2, server.Connections())
 }
 
+// A connection that takes no more pushes does not wait for the server to close it.
+func TestRetiredConnectionsAreClosed(t *testing.T) {
+	t.Parallel()
+	for name, retire := range map[string]func(*farend.APNs, *channel, *conn){
+		"503": func(server *farend.APNs, c *channel, _ *conn) {
+			server.Answer(deviceToken, farend.APNsAnswer{Status: http.StatusServiceUnavailable, Reason: "Shutdown"})
+			require.Error(t, c.Send(t.Context(), delivery("job.fail", "2"), target()))
+		},
+		"GOAWAY while idle": func(_ *farend.APNs, c *channel, old *conn) { poolOf(c).listen(old).goAway("idle_timeout") },
+	} {
+		server, _ := startAPNs(t, farend.APNsOptions{})
+		c := open(t, configFor(t, server))
+		require.NoError(t, c.Send(t.Context(), delivery("job.fail", "1"), target()))
+		old := poolOf(c).conns[0]
+		retire(server, c, old)
+		require.Error(t, old.client.Err(), name)
+	}
+}
+
 // Something in Apple's place that repeats what it was told tells nobody.
 func TestTrialHidesWhatIsRepeated(t *testing.T) {
 	t.Parallel()

@@ -157,6 +157,7 @@ func serve(t *testing.T, each func(net.Conn)) string {
 			}
 			go func() {
 				defer conn.Close()
+				context.AfterFunc(t.Context(), func() { _ = conn.Close() })
 				each(conn)
 			}()
 		}

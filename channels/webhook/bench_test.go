@@ -3,6 +3,7 @@ package webhook
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -31,7 +32,7 @@ func newSink(tb testing.TB, address string) *sink {
 	listener, err := net.Listen("tcp4", address)
 	require.NoError(tb, err)
 	s := &sink{listener: listener}
-	go s.accept()
+	go s.accept(tb.Context())
 	tb.Cleanup(func() { _ = listener.Close() })
 	return s
 }
@@ -41,13 +42,15 @@ func (s *sink) port() string {
 	return port
 }
 
-func (s *sink) accept() {
+// accept takes connections, which the channel keeps, until ctx ends.
+func (s *sink) accept(ctx context.Context) {
 	for {
 		conn, err := s.listener.Accept()
 		if err != nil {
 			return
 		}
 		s.connections.Add(1)
+		context.AfterFunc(ctx, func() { _ = conn.Close() })
 		go answer(conn)
 	}
 }

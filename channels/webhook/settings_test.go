@@ -18,8 +18,9 @@ import (
 // words, when something is sent.
 func TestCheckSettings(t *testing.T) {
 	t.Parallel()
-	_, authority, err := farend.NewTLSHook(&farend.Log{}, farend.HookTLS{})
+	hook, authority, err := farend.NewTLSHook(&farend.Log{}, farend.HookTLS{})
 	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, hook.Close()) })
 	certificate, key, err := authority.NewClient("one")
 	require.NoError(t, err)
 	_, otherKey, err := authority.NewClient("two")
