@@ -15,6 +15,14 @@ func (m *Metrics) makeHands() {
 		"Dead letters that this process has stored, by cause.", "channel", "cause")
 }
 
+// WatchPace asks at each scrape for the pace of what can wait.
+func (m *Metrics) WatchPace(pace func() float64) {
+	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "tocsin_background_pace",
+		Help: "At how many deliveries a second this process lets through what can wait, beside what cannot; 0 while it need not give way.",
+	}, pace))
+}
+
 // Slots makes Metrics a queue.Meter.
 func (m *Metrics) Slots(channel string, more int) {
 	m.slots.WithLabelValues(channel).Add(float64(more))

@@ -128,6 +128,18 @@ func (b *background) turn(n int, now time.Time) time.Duration {
 	return wait
 }
 
+// Pace is at how many deliveries a second what can wait is let through beside
+// others' messages, or 0 while there are none to give way to.
+func (q *Queue) Pace() float64 {
+	b := q.background
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if time.Since(b.heard) > quiet {
+		return 0
+	}
+	return b.rate
+}
+
 // minimum is the least value of the last five to ten minutes, as long as RFC 6817
 // keeps base delays: in less, a backlog of others would become the usual.
 type minimum struct {

@@ -113,9 +113,12 @@ func TestWhatCanWaitIsNeverForgotten(t *testing.T) {
 func TestNobodyWaitsForNobody(t *testing.T) {
 	t.Parallel()
 	b, now := newBackground(), time.Now()
+	q := &Queue{background: b}
+	require.Zero(t, q.Pace())
 	require.Zero(t, b.turn(1_000_000, now))
 	require.Zero(t, b.turn(1, now))
 	b.lay(0, now)
+	require.EqualValues(t, firstRate, q.Pace())
 	require.Zero(t, b.turn(firstRate, now))
 	require.InDelta(t, 1, b.turn(1, now).Seconds(), 0.01, "others have come")
 	require.Zero(t, b.turn(1, now.Add(quiet+time.Millisecond)), "and gone")

@@ -46,6 +46,7 @@ func TestWorkerCountsWhatItDoes(t *testing.T) {
 		`tocsin_in_flight{channel="webhook"} 0`,
 		`tocsin_slots{channel="route"} 81`,
 		`tocsin_draining 0`,
+		`tocsin_background_pace 0`,
 		`tocsin_waiting{channel="webhook"} 0`,
 		`tocsin_oldest_seconds{channel="route"} 0`,
 		`tocsin_parked{channel="email"} 0`,

@@ -90,6 +90,7 @@ func (c *workerCmd) Run(ctx context.Context, std stdio) error {
 			dl.Notices = q
 		}
 	}
+	figures.WatchPace(q.Pace)
 	w := worker.Worker{Queue: q, Deliverers: deliverers, Meter: figures, Drain: c.Drain}
 	if c.runs(routing) {
 		if w.Router, err = newRouter(store, q, offered, log); err != nil {
