@@ -9,12 +9,20 @@ import (
 )
 
 // hanging is what a few endpoints that never answer do to all others.
-func hanging() Scenario {
-	const rate = 2000
+func hanging() Scenario { return hangingAt("hanging", 2000) }
+
+// hangingHalf is the same on a machine that has something left without them.
+func hangingHalf() Scenario {
+	half := hangingAt("hanging-half", 1000)
+	half.Slow = true
+	return half
+}
+
+func hangingAt(name string, rate float64) Scenario {
 	healthy, stuck := accounts(1000, 1, "healthy"), accounts(10, 1, "stuck")
 	return Scenario{
-		Name:    "hanging",
-		About:   "2,000 events a second to 1,000 endpoints that take 5 ms, without and with 5 % of them to 10 that hang; p50 and p99 are those of the healthy",
+		Name:    name,
+		About:   fmt.Sprintf("%.0f events a second to 1,000 endpoints that take 5 ms, without and with 5 %% of them to 10 that hang; p50 and p99 are those of the healthy", rate),
 		Targets: map[string]float64{"times p99": 1.5},
 		Fresh:   true,
 		Prepare: func(ctx context.Context, s *Site) error {

@@ -33,6 +33,7 @@ func Scenarios() []Scenario {
 		hanging(),
 		pushes(),
 		mails(),
+		hangingHalf(),
 		largeAccount(),
 		crowd(),
 		parked(),
