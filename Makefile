@@ -15,6 +15,7 @@ run:
 	CGO_ENABLED=0 $(GO) build -gcflags='all=-N -l -dwarf=false' -ldflags='-s -w' -o bin/tocsin ./cmd/tocsin
 	bin/tocsin dev
 
+# The same bytes in every folder: no path of this machine is in them (-trimpath).
 build:
 	CGO_ENABLED=0 $(GO) build -trimpath -o bin/tocsin ./cmd/tocsin
 
