@@ -4,16 +4,18 @@
 GO      ?= go
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LINT    := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+VULN    := golang.org/x/vuln/cmd/govulncheck@v1.9.0
 
 PROMTOOL = $(or $(shell PATH="$$PATH:bin" command -v promtool),$(GO) run github.com/prometheus/prometheus/cmd/promtool@v0.316.0)
 
-.PHONY: run test bench chaos check rules build image clean
+.PHONY: run test bench chaos check rules build vulnerabilities image clean
 
 # Compiled without optimisation: on a new machine it is ready in half the time.
 run:
 	CGO_ENABLED=0 $(GO) build -gcflags='all=-N -l -dwarf=false' -ldflags='-s -w' -o bin/tocsin ./cmd/tocsin
 	bin/tocsin dev
 
+# The same bytes in every folder: no path of this machine is in them (-trimpath).
 build:
 	CGO_ENABLED=0 $(GO) build -trimpath -o bin/tocsin ./cmd/tocsin
 
@@ -39,6 +41,18 @@ check: rules
 	$(GO) vet ./...
 	$(GO) run $(LINT) run ./...
 	$(GO) mod tidy -diff
+	@$(MAKE) --no-print-directory vulnerabilities
+
+# Known vulnerabilities in what our code calls. Without the database, which is on
+# the network, nothing is known: that is said, last and in capitals, and fails
+# only if STRICT is set, so that the rest can be checked anywhere. VULNDB is the
+# URL of a copy of the database, file:///… too.
+vulnerabilities:
+	@found=$$($(GO) run $(VULN) $(if $(VULNDB),-db $(VULNDB)) ./... 2>&1) && { echo "$$found"; exit 0; }; \
+	echo "$$found"; \
+	case "$$found" in *"fetching vulnerabilities:"*) ;; *) exit 1;; esac; \
+	echo "VULNERABILITIES WERE NOT CHECKED: the database cannot be reached"; \
+	[ -z "$(STRICT)" ]
 
 # What Prometheus' own tool says of the alerts that are shipped, and their tests.
 # Where it is not installed it is compiled, which takes minutes.

@@ -1,4 +1,4 @@
-// Package tocsin holds nothing but this test of the whole.
+// Package tocsin holds nothing but tests of the whole.
 package tocsin
 
 import (

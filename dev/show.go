@@ -160,5 +160,5 @@ func newCard(r farend.Received) (card, error) {
 	if err := templates.ExecuteTemplate(&html, r.Channel, arrival{r}); err != nil {
 		return card{}, fmt.Errorf("show arrival %d: %w", r.Seq, err)
 	}
-	return card{Channel: r.Channel, Title: r.Title, HTML: template.HTML(html.String())}, nil
+	return card{Channel: r.Channel, Title: r.Title, HTML: template.HTML(html.String())}, nil //nolint:gosec // what a template has made
 }

@@ -183,7 +183,7 @@ func TestOnlyWhatCanWaitGivesWay(t *testing.T) {
 
 	came := make(chan string, 4)
 	pool := q.NewPool(time.Second)
-	pool.Events(4, func(_ context.Context, e PublishedEvent) Outcome {
+	pool.Events(4, func(context.Context, PublishedEvent) Outcome {
 		came <- "event"
 		return Done()
 	})
@@ -209,8 +209,8 @@ func TestOnlyWhatCanWaitGivesWay(t *testing.T) {
 		behind <- q.PublishPlansBehind(t.Context(), plan(schema.Delivery{Event: event, User: "bob", Channel: "email", Target: "main", Planned: time.Now().UTC()}))
 	}()
 	select {
-	case <-behind:
-		require.Fail(t, "it did not give way")
+	case err := <-behind:
+		require.Fail(t, "it did not give way", "%v", err)
 	case <-time.After(100 * time.Millisecond):
 	}
 

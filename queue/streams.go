@@ -120,7 +120,7 @@ func (q *Queue) checkServer(ctx context.Context) error {
 }
 
 func (q *Queue) streams() []jetstream.StreamConfig {
-	maxEvent := int32(max(q.conn.MaxPayload()-headroom, 0))
+	maxEvent := int32(max(q.conn.MaxPayload()-headroom, 0)) //nolint:gosec // the server has it in as many bits
 	return []jetstream.StreamConfig{
 		{
 			Name: EventStream, Description: "events as the platform published them",

@@ -47,7 +47,7 @@ func (p Policy) Wait(id string, n int) time.Duration {
 func spread(id string, n int) float64 {
 	h := fnv.New64a()
 	h.Write([]byte(id))
-	h.Write(binary.BigEndian.AppendUint64(nil, uint64(n)))
+	h.Write(binary.BigEndian.AppendUint64(nil, uint64(n))) //nolint:gosec // attempts are counted up
 	mixed := h.Sum64()
 	mixed ^= mixed >> 33 // FNV's high bits hardly depend on its last input
 	mixed *= 0xff51afd7ed558ccd

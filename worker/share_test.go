@@ -138,7 +138,8 @@ func TestEventOfALargeAccountIsRoutedBesideThoseOfOthers(t *testing.T) {
 		Claims: f.store, Members: f.store, Deliveries: f.queue, Offered: []string{hook.Channel}, Log: f.log,
 	}
 	require.Equal(t, queue.DeferEvent(), router.Route(t.Context(), t.Context(), queue.PublishedEvent{Sequence: 1}))
-	for range f.queue.Waiting(t.Context()) {
+	for _, err := range f.queue.Waiting(t.Context()) {
+		require.NoError(t, err)
 		require.Fail(t, "nothing is stored for it yet")
 	}
 

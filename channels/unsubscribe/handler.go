@@ -99,7 +99,7 @@ func (h *handler) post(w http.ResponseWriter, r *http.Request, user, typeName st
 // lets a mail program use.
 func saysOneClick(w http.ResponseWriter, r *http.Request) bool {
 	r.Body = http.MaxBytesReader(w, r.Body, longestBody)
-	err := r.ParseMultipartForm(longestBody)
+	err := r.ParseMultipartForm(longestBody) //nolint:gosec // the line above bounds it
 	if err != nil && !errors.Is(err, http.ErrNotMultipart) {
 		return false
 	}
@@ -114,7 +114,7 @@ type page struct {
 }
 
 // Style is the page's own, word for word, since its hash is in the policy.
-func (p page) Style() template.CSS { return template.CSS(style) }
+func (p page) Style() template.CSS { return template.CSS(style) } //nolint:gosec // a file of ours
 
 // Settings is where the person's settings are, seen from this page. Whoever
 // holds the link of a mail does not get in by it: only a session does.

@@ -52,7 +52,7 @@ func (s *Signer) Verify(token string) (user, typeName string, err error) {
 		return "", "", err
 	}
 	length, n := binary.Uvarint(cell)
-	if n <= 0 || length > uint64(len(cell)-n) {
+	if n <= 0 || length > uint64(len(cell)-n) { //nolint:gosec // a length is not negative
 		return "", "", ErrToken
 	}
 	names := string(cell[n:])

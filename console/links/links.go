@@ -100,8 +100,8 @@ const idBytes = 16
 // sign makes a token of id, expiry, length of user, user and address.
 func (l *Links) sign(purpose, user, address string, expires time.Time) string {
 	cell := make([]byte, idBytes, 128)
-	_, _ = rand.Read(cell) // does not fail
-	cell = binary.AppendUvarint(cell, uint64(expires.Unix()))
+	_, _ = rand.Read(cell)                                    // does not fail
+	cell = binary.AppendUvarint(cell, uint64(expires.Unix())) //nolint:gosec // no link ends before 1970
 	cell = binary.AppendUvarint(cell, uint64(len(user)))
 	return l.keys.Sign(purpose, append(cell, user+address...))
 }
@@ -132,9 +132,9 @@ func parse(cell []byte) (Claim, bool) {
 	}
 	rest = rest[n:]
 	length, n := binary.Uvarint(rest)
-	if n <= 0 || length > uint64(len(rest)-n) {
+	if n <= 0 || length > uint64(len(rest)-n) { //nolint:gosec // a length is not negative
 		return Claim{}, false
 	}
 	names := string(rest[n:])
-	return Claim{User: names[:length], Address: names[length:], Expires: time.Unix(int64(expires), 0), ID: string(id)}, true
+	return Claim{User: names[:length], Address: names[length:], Expires: time.Unix(int64(expires), 0), ID: string(id)}, true //nolint:gosec // as it was signed
 }

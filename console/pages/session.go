@@ -64,7 +64,7 @@ const askForLink = "Open your notification settings from the platform once more.
 // sites apart (Partitioned) and take by https only.
 func (p *Pages) cookie(user string) *http.Cookie {
 	expires := time.Now().Add(sessionLife)
-	c := &http.Cookie{
+	c := &http.Cookie{ //nolint:gosec // Secure by https, which dev lacks
 		Name: cookieName, Value: p.Links.Session(user, expires), Path: p.home(user), MaxAge: int(sessionLife.Seconds()),
 		HttpOnly: true, Secure: p.site.Secure, SameSite: http.SameSiteLaxMode,
 	}
@@ -119,7 +119,7 @@ func (p *Pages) overview(w http.ResponseWriter, r *http.Request) {
 		p.notFound(w, r)
 		return
 	}
-	http.Redirect(w, r, p.home(user)+"/events", http.StatusSeeOther)
+	http.Redirect(w, r, p.home(user)+"/events", http.StatusSeeOther) //nolint:gosec // a path of ours, and an id that is checked
 }
 
 // unavailable says that a server behind this one did not answer as it should.
