@@ -110,9 +110,6 @@ func (k Keyring) decrypt(sealed string, bound []byte) ([]byte, error) {
 	return nil, fmt.Errorf("key %.8q is not in TOCSIN_SECRETS_KEY", parts[1])
 }
 
-// Len is how many keys there are: several while one takes the place of another.
-func (k Keyring) Len() int { return len(k.keys) }
-
 // byFirst tells whether the first key has sealed what is sealed.
 func (k Keyring) byFirst(sealed string) bool {
 	return len(k.keys) > 0 && strings.HasPrefix(sealed, sealFormat+"."+k.keys[0].id+".")

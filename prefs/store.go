@@ -41,6 +41,9 @@ func NewStore(client redis.UniversalClient, keys Keyring) *Store {
 	return s
 }
 
+// Keys is how many keys the store has: several while one takes the place of another.
+func (s *Store) Keys() int { return len(s.keys.keys) }
+
 func membersKey(account string) string { return "tocsin:account:{" + account + "}:members" }
 func userKey(user, part string) string { return "tocsin:user:{" + user + "}:" + part }
 func profileKey(user string) string    { return userKey(user, "profile") }
