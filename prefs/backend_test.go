@@ -99,6 +99,12 @@ func TestStore(t *testing.T) {
 		"restore goes on where it was":                testRestoreGoesOnWhereItWas,
 		"restore counts targets that it cannot open":  testRestoreCountsTargetsThatItCannotOpen,
 		"restore refuses what is no whole backup":     testRestoreRefusesWhatIsNoWholeBackup,
+		"reseal":                                testReseal,
+		"reseal leaves what is saved meanwhile": testResealLeavesWhatIsSavedMeanwhile,
+		"an edit meets reseal":                  testAnEditMeetsReseal,
+		"reseal goes on where it was":           testResealGoesOnWhereItWas,
+		"reseal leaves what no key opens":       testResealLeavesWhatNoKeyOpens,
+		"reseal of many users":                  testResealOfManyUsers,
 	}
 	for name, start := range backends() {
 		t.Run(name, func(t *testing.T) {
@@ -121,13 +127,14 @@ type fixture struct {
 	*prefs.Store
 	redis redis.UniversalClient
 	trips *roundTrips
+	url   string
 }
 
 func newFixture(t testing.TB, url string) fixture {
 	client := open(t, url)
 	trips := &roundTrips{}
 	client.AddHook(trips)
-	return fixture{Store: prefs.NewStore(client, keys(t, 'a')), redis: client, trips: trips}
+	return fixture{Store: prefs.NewStore(client, keys(t, 'a')), redis: client, trips: trips, url: url}
 }
 
 func open(t testing.TB, url string) redis.UniversalClient {

@@ -28,7 +28,9 @@ func revisionOf(h hash.Hash) Revision {
 }
 
 // sealedRevision is the end of a sealed text, its authentication tag: it differs
-// whenever something is sealed, because the nonce is random.
+// whenever something is sealed, because the nonce is random. Reseal changes it,
+// therefore, though not what is sealed: who has seen the state before is asked to
+// look again, once for each change of the key.
 func sealedRevision(sealed string) Revision {
 	return Revision(sealed[max(0, len(sealed)-revisionLength):])
 }

@@ -51,30 +51,38 @@ const savedAtATime = 200
 // is read at one moment; one who is saved meanwhile may be missing, and one may
 // come twice, as SCAN has it.
 func (s *Store) EachSaved(ctx context.Context, do func([]Saved) error) error {
-	cluster, ok := s.client.(*redis.ClusterClient)
-	if !ok {
-		return s.eachSavedOn(ctx, s.client, do)
-	}
 	var one sync.Mutex // masters are read side by side
-	return cluster.ForEachMaster(ctx, func(ctx context.Context, master *redis.Client) error {
-		return s.eachSavedOn(ctx, master, func(users []Saved) error {
-			one.Lock()
-			defer one.Unlock()
-			return do(users)
-		})
+	return s.eachKey(ctx, profileKey("*"), func(ctx context.Context, keys []string) error {
+		users, err := s.readSaved(ctx, keys)
+		if err != nil || len(users) == 0 {
+			return err
+		}
+		one.Lock()
+		defer one.Unlock()
+		return do(users)
 	})
 }
 
-func (s *Store) eachSavedOn(ctx context.Context, server redis.Cmdable, do func([]Saved) error) error {
+// eachKey calls do with all keys of users that have a pattern, so many at a time,
+// until it fails. It does so side by side for the masters of a cluster.
+func (s *Store) eachKey(ctx context.Context, pattern string, do func(context.Context, []string) error) error {
+	if cluster, ok := s.client.(*redis.ClusterClient); ok {
+		return cluster.ForEachMaster(ctx, func(ctx context.Context, master *redis.Client) error {
+			return eachKeyOn(ctx, master, pattern, do)
+		})
+	}
+	return eachKeyOn(ctx, s.client, pattern, do)
+}
+
+func eachKeyOn(ctx context.Context, server redis.Cmdable, pattern string, do func(context.Context, []string) error) error {
 	var cursor uint64
 	for {
-		keys, next, err := server.Scan(ctx, cursor, profileKey("*"), 4*savedAtATime).Result()
+		keys, next, err := server.Scan(ctx, cursor, pattern, 4*savedAtATime).Result()
 		if err != nil {
 			return fmt.Errorf("look for users: %w", err)
 		}
-		users, err := s.readSaved(ctx, keys)
-		if err == nil && len(users) > 0 {
-			err = do(users)
+		if len(keys) > 0 {
+			err = do(ctx, keys)
 		}
 		if err != nil {
 			return err
@@ -91,7 +99,7 @@ func (s *Store) readSaved(ctx context.Context, profiles []string) ([]Saved, erro
 	users := make([]Saved, len(profiles))
 	_, _ = s.client.Pipelined(ctx, func(p redis.Pipeliner) error { // each command has its own error
 		for i, key := range profiles {
-			users[i].User = strings.TrimSuffix(strings.TrimPrefix(key, "tocsin:user:{"), "}:profile")
+			users[i].User, _ = splitUserKey(key)
 			replies[i] = readUser.Eval(ctx, p, users[i].keys()[:4])
 		}
 		return nil

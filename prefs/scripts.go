@@ -102,6 +102,25 @@ redis.call('SET', KEYS[2], ARGV[1], 'PX', ARGV[2])
 return 'ok'
 `)
 
+// swapSealed puts settings that were sealed anew in place of what the caller has
+// read, if that is still there, and answers with what is there then: nothing
+// where nothing is. Those that wait for a proof wait as long as they did. It asks
+// for no profile: it brings nothing back, and a user who is deleted only in part
+// must not keep an old key from being dropped.
+// KEYS targets or pending; ARGV target field ("" of pending), sealed settings as
+// read, sealed anew.
+var swapSealed = redis.NewScript(`
+local waits, now = ARGV[1] == '', false
+if waits then now = redis.call('GET', KEYS[1]) else now = redis.call('HGET', KEYS[1], ARGV[1]) end
+if now ~= ARGV[2] then return now or '' end
+if waits then
+  redis.call('SET', KEYS[1], ARGV[3], 'KEEPTTL')
+else
+  redis.call('HSET', KEYS[1], ARGV[1], ARGV[3])
+end
+return ARGV[3]
+`)
+
 // takeFromQuota counts, and answers 0, or for how many milliseconds nothing is
 // left.
 // KEYS quota; ARGV how many there are, milliseconds until there are as many again.

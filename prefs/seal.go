@@ -24,7 +24,7 @@ const (
 
 // Keyring encrypts the settings of targets with AES-256-GCM and a random nonce.
 // The first key seals, all keys open, so that a key is replaced by putting a
-// new one before it and dropping it when nothing sealed by it is left.
+// new one before it, sealing anew what it has sealed (Reseal), and dropping it.
 type Keyring struct {
 	keys []sealingKey
 }
@@ -108,6 +108,11 @@ func (k Keyring) decrypt(sealed string, bound []byte) ([]byte, error) {
 		}
 	}
 	return nil, fmt.Errorf("key %.8q is not in TOCSIN_SECRETS_KEY", parts[1])
+}
+
+// byFirst tells whether the first key has sealed what is sealed.
+func (k Keyring) byFirst(sealed string) bool {
+	return len(k.keys) > 0 && strings.HasPrefix(sealed, sealFormat+"."+k.keys[0].id+".")
 }
 
 // foreign counts the targets of a user that were sealed by a key that is not here.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -40,6 +41,9 @@ func NewStore(client redis.UniversalClient, keys Keyring) *Store {
 	return s
 }
 
+// Keys is how many keys the store has: several while one takes the place of another.
+func (s *Store) Keys() int { return len(s.keys.keys) }
+
 func membersKey(account string) string { return "tocsin:account:{" + account + "}:members" }
 func userKey(user, part string) string { return "tocsin:user:{" + user + "}:" + part }
 func profileKey(user string) string    { return userKey(user, "profile") }
@@ -47,6 +51,12 @@ func prefsKey(user string) string      { return userKey(user, "prefs") }
 func targetsKey(user string) string    { return userKey(user, "targets") }
 func healthKey(user string) string     { return userKey(user, "health") }
 func accountsKey(user string) string   { return userKey(user, "accounts") }
+
+// splitUserKey undoes userKey.
+func splitUserKey(key string) (user, part string) {
+	user, part, _ = strings.Cut(strings.TrimPrefix(key, "tocsin:user:{"), "}:")
+	return user, part
+}
 
 // PutUser saves who a user is. The first time that a user has an e-mail
 // address their e-mail target is set up, with settings {} that stand for the

@@ -143,6 +143,8 @@ func TestFleetDoesItsWholeWorkWithTheLeastPermissions(t *testing.T) {
 		require.Equal(t, exitDone, d.stop())
 		require.NotRegexp(t, "(?i)permission|NOPERM|can't access", d.err.String())
 	}
+	rotate := append([]string{"secrets", "rotate", "--yes"}, g.redis("operator")...)
+	require.Contains(t, g.operator(append(rotate, "--secrets-key", newKey+","+secretsKey)...), "not needed any more")
 	g.nothingWasRefused()
 }
 

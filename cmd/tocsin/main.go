@@ -54,6 +54,7 @@ type cli struct {
 	Seed    seedCmd    `cmd:"" help:"Save users, their channels and preferences, and accounts from a JSON file."`
 	Backup  backupCmd  `cmd:"" help:"Save all users, their channels and preferences, and accounts to a file."`
 	Restore restoreCmd `cmd:"" help:"Put back what backup has saved."`
+	Secrets secretsCmd `cmd:"" help:"Change the key that saved credentials are encrypted with."`
 	Setup   setupCmd   `cmd:"" help:"Create the streams, and add to older ones what this version needs."`
 	Doctor  doctorCmd  `cmd:"" help:"Check configuration and every dependency, and say what to do."`
 	Bench   benchCmd   `cmd:"" help:"Measure speed, cost and isolation, and count what arrives."`

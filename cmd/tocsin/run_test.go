@@ -118,7 +118,7 @@ func TestMistakesOfTheCommandLineAreSaidAndEndWithTwo(t *testing.T) {
 func TestHelpStandsAlone(t *testing.T) {
 	t.Parallel()
 	help := must(t, "", "--help")
-	for _, command := range []string{"dev", "worker", "web", "publish", "dead", "seed", "backup", "restore", "setup", "doctor"} {
+	for _, command := range []string{"dev", "worker", "web", "publish", "dead", "seed", "backup", "restore", "secrets", "setup", "doctor"} {
 		require.Contains(t, help, command)
 		require.Contains(t, must(t, "", command, "--help"), "Usage: tocsin "+command)
 	}
