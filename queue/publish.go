@@ -52,10 +52,13 @@ func (q *Queue) PublishPlans(ctx context.Context, plans []schema.Plan) error {
 }
 
 // PublishPlansBehind is PublishPlans for what can wait: a few at a time, as the
-// events and first attempts of others leave room.
+// events and first attempts of others leave room. To store five plans counts as
+// much as one delivery, which is what it costs; and so an event for 50,000 is
+// stored within the duplicate window at the least pace there is.
 func (q *Queue) PublishPlansBehind(ctx context.Context, plans []schema.Plan) error {
-	for few := range slices.Chunk(plans, 25) {
-		q.background.giveWay(ctx, len(few))
+	const each = 5
+	for few := range slices.Chunk(plans, 5*each) {
+		q.background.giveWay(ctx, max(len(few)/each, 1))
 		if err := q.PublishPlans(ctx, few); err != nil {
 			return err
 		}
