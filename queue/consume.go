@@ -15,7 +15,7 @@ import (
 type PublishedEvent struct {
 	schema.Message
 	Sequence uint64 // of its first publication: a replay keeps it
-	Deferred bool   // it has waited for those of its own account
+	Deferred bool   // it waits apart from those of other accounts already, and is routed there
 }
 
 type (
