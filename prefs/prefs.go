@@ -27,6 +27,7 @@ package prefs
 import (
 	"errors"
 	"fmt"
+	"strings"
 
 	"tocsin/schema"
 )
@@ -65,6 +66,12 @@ type TargetRef struct {
 }
 
 func (r TargetRef) String() string { return r.Channel + "/" + r.ID }
+
+// refOf undoes String.
+func refOf(name string) TargetRef {
+	channel, id, _ := strings.Cut(name, "/")
+	return TargetRef{channel, id}
+}
 
 func (r TargetRef) check() error {
 	return errors.Join(checkID("channel", r.Channel), checkID("target", r.ID))

@@ -49,8 +49,7 @@ func (r *record) readTarget(field, value string) bool {
 	if !isTarget {
 		return false
 	}
-	channel, id, _ := strings.Cut(name, "/")
-	ref := TargetRef{channel, id}
+	ref := refOf(name)
 	m, err := parseMarker(value)
 	if err != nil || ref.check() != nil {
 		return false

@@ -126,12 +126,14 @@ func (r *resealer) swap(ctx context.Context, old []sealedText, anew []string) (o
 		return nil, nil
 	}
 	replies := make([]*redis.Cmd, len(old))
-	_, _ = r.store.client.Pipelined(ctx, func(p redis.Pipeliner) error { // each command has its own error
+	err = r.store.sendAll(ctx, func(p redis.Pipeliner) {
 		for i, t := range old {
 			replies[i] = swapSealed.Eval(ctx, p, []string{t.key}, t.field, t.text, anew[i])
 		}
-		return nil
 	})
+	if err != nil {
+		return nil, fmt.Errorf("seal the settings of users anew: %w", err)
+	}
 	for i, reply := range replies {
 		now, fault := reply.Text()
 		switch {
@@ -149,13 +151,10 @@ func (r *resealer) swap(ctx context.Context, old []sealedText, anew []string) (o
 
 // readSealedTargets reads all targets of users.
 func (s *Store) readSealedTargets(ctx context.Context, keys []string) ([]sealedText, error) {
-	replies := make([]*redis.MapStringStringCmd, len(keys))
-	_, _ = s.client.Pipelined(ctx, func(p redis.Pipeliner) error { // each command has its own error
-		for i, key := range keys {
-			replies[i] = p.HGetAll(ctx, key)
-		}
-		return nil
-	})
+	replies, err := sendEach(ctx, s, keys, func(p redis.Pipeliner, key string) *redis.MapStringStringCmd { return p.HGetAll(ctx, key) })
+	if err != nil {
+		return nil, fmt.Errorf("read the targets of users: %w", err)
+	}
 	var all []sealedText
 	for i, reply := range replies {
 		user, _ := splitUserKey(keys[i])
@@ -172,13 +171,10 @@ func (s *Store) readSealedTargets(ctx context.Context, keys []string) ([]sealedT
 
 // readSealedPending reads what waits for a proof, and has not expired meanwhile.
 func (s *Store) readSealedPending(ctx context.Context, keys []string) ([]sealedText, error) {
-	replies := make([]*redis.StringCmd, len(keys))
-	_, _ = s.client.Pipelined(ctx, func(p redis.Pipeliner) error { // each command has its own error
-		for i, key := range keys {
-			replies[i] = p.Get(ctx, key)
-		}
-		return nil
-	})
+	replies, err := sendEach(ctx, s, keys, func(p redis.Pipeliner, key string) *redis.StringCmd { return p.Get(ctx, key) })
+	if err != nil {
+		return nil, fmt.Errorf("read the pending settings of users: %w", err)
+	}
 	var all []sealedText
 	for i, reply := range replies {
 		user, part := splitUserKey(keys[i])
@@ -193,10 +189,4 @@ func (s *Store) readSealedPending(ctx context.Context, keys []string) ([]sealedT
 		all = append(all, sealedText{user: user, ref: ref, key: keys[i], text: text})
 	}
 	return all, nil
-}
-
-// refOf undoes TargetRef.String.
-func refOf(name string) TargetRef {
-	channel, id, _ := strings.Cut(name, "/")
-	return TargetRef{channel, id}
 }

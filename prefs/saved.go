@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"strings"
 	"sync"
 
 	"github.com/redis/go-redis/v9"
@@ -27,8 +26,7 @@ type Saved struct {
 func (s Saved) check() error {
 	faults := []error{checkID("user", s.User)}
 	for name := range s.Targets {
-		channel, id, _ := strings.Cut(name, "/")
-		faults = append(faults, TargetRef{channel, id}.check())
+		faults = append(faults, refOf(name).check())
 	}
 	for _, account := range s.Accounts {
 		faults = append(faults, checkID("account", account))
@@ -97,13 +95,15 @@ func eachKeyOn(ctx context.Context, server redis.Cmdable, pattern string, do fun
 func (s *Store) readSaved(ctx context.Context, profiles []string) ([]Saved, error) {
 	replies := make([]*redis.Cmd, len(profiles))
 	users := make([]Saved, len(profiles))
-	_, _ = s.client.Pipelined(ctx, func(p redis.Pipeliner) error { // each command has its own error
+	err := s.sendAll(ctx, func(p redis.Pipeliner) {
 		for i, key := range profiles {
 			users[i].User, _ = splitUserKey(key)
 			replies[i] = readUser.Eval(ctx, p, users[i].keys()[:4])
 		}
-		return nil
 	})
+	if err != nil {
+		return nil, fmt.Errorf("read users: %w", err)
+	}
 	var found []Saved
 	for i, reply := range replies {
 		parts, err := reply.Slice()
@@ -163,15 +163,17 @@ func (s *Store) PutSaved(ctx context.Context, users []Saved, how PutBack) ([]Fat
 		}
 	}
 	replies := make([]*redis.StringSliceCmd, len(users))
-	_, _ = s.client.Pipelined(ctx, func(p redis.Pipeliner) error { // each command has its own error
+	err := s.sendAll(ctx, func(p redis.Pipeliner) {
 		for i, u := range users {
 			answer := redis.NewStringSliceCmd(ctx, u.putArgs(how)...)
 			answer.SetFirstKeyPos(3)
 			replies[i] = answer
 			_ = p.Process(ctx, answer)
 		}
-		return nil
 	})
+	if err != nil {
+		return nil, fmt.Errorf("put users back: %w", err)
+	}
 	fates := make([]Fate, len(users))
 	var before []([]string)
 	for i, reply := range replies {

@@ -157,19 +157,36 @@ func (s *Store) run(ctx context.Context, script *redis.Script, keys []string, do
 const crowd = 50
 
 // askMany sends n commands in one round trip, and a few along with what others
-// ask. Each command has its own error afterwards; askMany returns one only where
-// the commands were not sent at all: a connection whose password is refused
-// leaves them without error and reply.
+// ask. Its error is that of sendAll.
 func (s *Store) askMany(ctx context.Context, n int, ask func(redis.Cmdable)) error {
 	if n < crowd {
 		ask(s.shared)
 		return nil
 	}
+	return s.sendAll(ctx, func(p redis.Pipeliner) { ask(p) })
+}
+
+// sendAll sends commands in a round trip of their own. Each command has its own
+// error afterwards; sendAll returns one only where the commands were not sent at
+// all: a connection whose password is refused leaves them without error and
+// reply.
+func (s *Store) sendAll(ctx context.Context, ask func(redis.Pipeliner)) error {
 	commands, err := s.client.Pipelined(ctx, func(p redis.Pipeliner) error { ask(p); return nil })
 	if slices.ContainsFunc(commands, func(c redis.Cmder) bool { return c.Err() != nil }) {
 		return nil
 	}
 	return err
+}
+
+// sendEach is sendAll with the same question of each key.
+func sendEach[C any](ctx context.Context, s *Store, keys []string, ask func(p redis.Pipeliner, key string) C) ([]C, error) {
+	replies := make([]C, len(keys))
+	err := s.sendAll(ctx, func(p redis.Pipeliner) {
+		for i, key := range keys {
+			replies[i] = ask(p, key)
+		}
+	})
+	return replies, err
 }
 
 var refusals = map[string]error{
