@@ -43,10 +43,11 @@ func clusterOfOne(t testing.TB) string {
 func TestStore(t *testing.T) {
 	t.Parallel()
 	specifications := map[string]func(*testing.T, fixture){
-		"claim":                            testClaim,
-		"claims expire":                    testClaimsExpire,
-		"one of many duplicates is routed": testOneOfManyDuplicatesIsRouted,
-		"outages":                          testOutages,
+		"claim":                             testClaim,
+		"claim where scripts are forgotten": testClaimWhereScriptsAreForgotten,
+		"claims expire":                     testClaimsExpire,
+		"one of many duplicates is routed":  testOneOfManyDuplicatesIsRouted,
+		"outages":                           testOutages,
 		"outages are of one resource of one account":  testOutagesAreOfOneResourceOfOneAccount,
 		"outages are forgotten":                       testOutagesAreForgotten,
 		"outages in any order":                        testOutagesInAnyOrder,
@@ -218,11 +219,15 @@ func (r *roundTrips) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 
 func (r *roundTrips) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
 	return func(ctx context.Context, cmds []redis.Cmder) error {
-		if cmds[0].Name() != "client" { // go-redis introduces itself on each new connection
-			r.mu.Lock()
+		r.mu.Lock()
+		switch {
+		case cmds[0].Name() == "client": // go-redis introduces itself on each new connection
+		case len(cmds) == 1:
+			r.commands = append(r.commands, cmds[0].Name())
+		default:
 			r.pipelines = append(r.pipelines, len(cmds))
-			r.mu.Unlock()
 		}
+		r.mu.Unlock()
 		return next(ctx, cmds)
 	}
 }

@@ -39,7 +39,11 @@ const routedSuffix = " routed"
 // the window, both are routed: at least once, never not at all.
 func (s *Store) Claim(ctx context.Context, e schema.Event, seq uint64) (Claim, error) {
 	holder := strconv.FormatUint(seq, 10)
-	held, err := claimEvent.Run(ctx, s.shared, []string{eventKey(e)}, holder, s.DuplicateWindow.Milliseconds()).Text()
+	reply, err := s.shared.run(ctx, claimEvent, eventKey(e), holder, s.DuplicateWindow.Milliseconds())
+	if err != nil {
+		return ClaimNew, fmt.Errorf("claim the event of message %d: %w", seq, err)
+	}
+	held, err := reply.Text()
 	if err != nil {
 		return ClaimNew, fmt.Errorf("claim the event of message %d: %w", seq, err)
 	}
@@ -57,8 +61,7 @@ func (s *Store) Claim(ctx context.Context, e schema.Event, seq uint64) (Claim, e
 // fan-out is still known. Another message's claim is left alone.
 func (s *Store) MarkRouted(ctx context.Context, e schema.Event, seq uint64) error {
 	holder := strconv.FormatUint(seq, 10)
-	err := markRouted.Run(ctx, s.shared, []string{eventKey(e)},
-		holder, holder+routedSuffix, s.DuplicateWindow.Milliseconds()).Err()
+	_, err := s.shared.run(ctx, markRouted, eventKey(e), holder, holder+routedSuffix, s.DuplicateWindow.Milliseconds())
 	if err != nil {
 		return fmt.Errorf("mark the event of message %d as routed: %w", seq, err)
 	}

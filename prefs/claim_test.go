@@ -75,3 +75,12 @@ func testOneOfManyDuplicatesIsRouted(t *testing.T, f fixture) {
 	routers.Wait()
 	require.EqualValues(t, 1, routed.Load())
 }
+
+func testClaimWhereScriptsAreForgotten(t *testing.T, f fixture) {
+	for _, id := range []string{"1", "2"} {
+		require.NoError(t, f.redis.ScriptFlush(t.Context()).Err(), "as after a restart")
+		claim, err := f.Claim(t.Context(), schema.Event{Source: "/stacks", ID: id}, 7)
+		require.NoError(t, err)
+		require.Equal(t, prefs.ClaimNew, claim)
+	}
+}

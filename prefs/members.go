@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"iter"
 	"slices"
+
+	"github.com/redis/go-redis/v9"
 )
 
 const (
@@ -86,11 +88,12 @@ func (s *Store) scanSet(ctx context.Context, key string) iter.Seq2[[]string, err
 		var pending []string
 		var cursor uint64
 		for {
-			found, next, err := s.shared.SScan(ctx, key, cursor, "", scanCount).Result()
+			page, err := ask(ctx, s.shared, func(p redis.Pipeliner) *redis.ScanCmd { return p.SScan(ctx, key, cursor, "", scanCount) })
 			if err != nil {
 				yield(nil, err)
 				return
 			}
+			found, next := page.Val()
 			pending = appendUnseen(pending, found, seen)
 			for len(pending) >= scanCount {
 				if !yield(pending[:scanCount:scanCount], nil) {

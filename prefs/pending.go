@@ -54,8 +54,8 @@ func (s *Store) Pending(ctx context.Context, user string, ref TargetRef) (Pendin
 func (s *Store) readPending(ctx context.Context, user string, ref TargetRef) (sealed string, left time.Duration, err error) {
 	var text *redis.StringCmd
 	var life *redis.DurationCmd
-	err = s.askMany(ctx, 2, func(c redis.Cmdable) {
-		text, life = c.Get(ctx, pendingKey(user, ref)), c.PTTL(ctx, pendingKey(user, ref))
+	err = s.shared.send(ctx, func(p redis.Pipeliner) {
+		text, life = p.Get(ctx, pendingKey(user, ref)), p.PTTL(ctx, pendingKey(user, ref))
 	})
 	if err != nil {
 		return "", 0, err

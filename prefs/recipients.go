@@ -40,8 +40,8 @@ func (s *Store) memberPages(ctx context.Context, account, onlyUser string) iter.
 		return s.scanSet(ctx, membersKey(account))
 	}
 	return func(yield func([]string, error) bool) {
-		member, err := s.shared.SIsMember(ctx, membersKey(account), onlyUser).Result()
-		if member || err != nil {
+		member, err := ask(ctx, s.shared, func(p redis.Pipeliner) *redis.BoolCmd { return p.SIsMember(ctx, membersKey(account), onlyUser) })
+		if err != nil || member.Val() {
 			yield([]string{onlyUser}, err)
 		}
 	}
@@ -49,9 +49,9 @@ func (s *Store) memberPages(ctx context.Context, account, onlyUser string) iter.
 
 func (s *Store) readRecipients(ctx context.Context, users []string) ([]Recipient, error) {
 	replies := make([]*redis.MapStringStringCmd, len(users))
-	ask := func(c redis.Cmdable) {
+	ask := func(p redis.Pipeliner) {
 		for i, user := range users {
-			replies[i] = c.HGetAll(ctx, prefsKey(user))
+			replies[i] = p.HGetAll(ctx, prefsKey(user))
 		}
 	}
 	if err := s.askMany(ctx, len(users), ask); err != nil {

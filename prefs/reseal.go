@@ -126,7 +126,7 @@ func (r *resealer) swap(ctx context.Context, old []sealedText, anew []string) (o
 		return nil, nil
 	}
 	replies := make([]*redis.Cmd, len(old))
-	err = r.store.sendAll(ctx, func(p redis.Pipeliner) {
+	err = pipelined(ctx, r.store.client, func(p redis.Pipeliner) {
 		for i, t := range old {
 			replies[i] = swapSealed.Eval(ctx, p, []string{t.key}, t.field, t.text, anew[i])
 		}

@@ -1,6 +1,7 @@
 package prefs
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -34,8 +35,9 @@ type Resolution struct {
 // ErrSealed: the delivery waits for the operator and is not dropped.
 func (s *Store) Resolve(ctx context.Context, d schema.Delivery) (Resolution, error) {
 	cell, ref := Cell{d.Event.Type, d.Channel}, TargetRef{d.Channel, d.Target}
-	reply := askAbout(ctx, s.shared, d)
-	if err := reply.err(); err != nil {
+	var reply resolveReply
+	err := s.shared.send(ctx, func(p redis.Pipeliner) { reply = askAbout(ctx, p, d) })
+	if err = cmp.Or(err, reply.err()); err != nil {
 		return Resolution{}, fmt.Errorf("read the preferences of user %s: %w", d.User, err)
 	}
 	m, suppressed, err := reply.verdict(cell)
@@ -62,7 +64,7 @@ type resolveReply struct {
 	fares   *redis.StringCmd
 }
 
-func askAbout(ctx context.Context, p redis.Cmdable, d schema.Delivery) resolveReply {
+func askAbout(ctx context.Context, p redis.Pipeliner, d schema.Delivery) resolveReply {
 	cell, ref := Cell{d.Event.Type, d.Channel}, TargetRef{d.Channel, d.Target}
 	return resolveReply{
 		member:  p.SIsMember(ctx, accountsKey(d.User), d.Event.Account),

@@ -95,7 +95,7 @@ func eachKeyOn(ctx context.Context, server redis.Cmdable, pattern string, do fun
 func (s *Store) readSaved(ctx context.Context, profiles []string) ([]Saved, error) {
 	replies := make([]*redis.Cmd, len(profiles))
 	users := make([]Saved, len(profiles))
-	err := s.sendAll(ctx, func(p redis.Pipeliner) {
+	err := pipelined(ctx, s.client, func(p redis.Pipeliner) {
 		for i, key := range profiles {
 			users[i].User, _ = splitUserKey(key)
 			replies[i] = readUser.Eval(ctx, p, users[i].keys()[:4])
@@ -163,7 +163,7 @@ func (s *Store) PutSaved(ctx context.Context, users []Saved, how PutBack) ([]Fat
 		}
 	}
 	replies := make([]*redis.StringSliceCmd, len(users))
-	err := s.sendAll(ctx, func(p redis.Pipeliner) {
+	err := pipelined(ctx, s.client, func(p redis.Pipeliner) {
 		for i, u := range users {
 			answer := redis.NewStringSliceCmd(ctx, u.putArgs(how)...)
 			answer.SetFirstKeyPos(3)

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -23,22 +22,14 @@ type Store struct {
 	DuplicateWindow time.Duration
 
 	client redis.UniversalClient
-	shared redis.Cmdable // sends what many goroutines ask in one round trip; see NewStore
+	shared *batcher // sends what many goroutines ask in one round trip
 	keys   Keyring
 }
 
 // NewStore keeps preferences in client's Redis and the credentials in them
 // encrypted by keys.
 func NewStore(client redis.UniversalClient, keys Keyring) *Store {
-	s := &Store{DuplicateWindow: DefaultDuplicateWindow, client: client, shared: client, keys: keys}
-	// What each event and each attempt asks goes along with what others ask at
-	// the same moment. Commands are on their way when they are called, and block
-	// where their result is read; the timeouts of the client end them, and not
-	// the caller's context.
-	if shared, err := client.AsyncAutoPipeline(); err == nil { // else it is closed, and says so
-		s.shared = shared
-	}
-	return s
+	return &Store{DuplicateWindow: DefaultDuplicateWindow, client: client, shared: newBatcher(client), keys: keys}
 }
 
 // Keys is how many keys the store has: several while one takes the place of another.
@@ -157,31 +148,18 @@ func (s *Store) run(ctx context.Context, script *redis.Script, keys []string, do
 const crowd = 50
 
 // askMany sends n commands in one round trip, and a few along with what others
-// ask. Its error is that of sendAll.
-func (s *Store) askMany(ctx context.Context, n int, ask func(redis.Cmdable)) error {
+// ask. Its error is that of pipelined.
+func (s *Store) askMany(ctx context.Context, n int, ask func(redis.Pipeliner)) error {
 	if n < crowd {
-		ask(s.shared)
-		return nil
+		return s.shared.send(ctx, ask)
 	}
-	return s.sendAll(ctx, func(p redis.Pipeliner) { ask(p) })
+	return pipelined(ctx, s.client, ask)
 }
 
-// sendAll sends commands in a round trip of their own. Each command has its own
-// error afterwards; sendAll returns one only where the commands were not sent at
-// all: a connection whose password is refused leaves them without error and
-// reply.
-func (s *Store) sendAll(ctx context.Context, ask func(redis.Pipeliner)) error {
-	commands, err := s.client.Pipelined(ctx, func(p redis.Pipeliner) error { ask(p); return nil })
-	if slices.ContainsFunc(commands, func(c redis.Cmder) bool { return c.Err() != nil }) {
-		return nil
-	}
-	return err
-}
-
-// sendEach is sendAll with the same question of each key.
+// sendEach is pipelined with the same question of each key.
 func sendEach[C any](ctx context.Context, s *Store, keys []string, ask func(p redis.Pipeliner, key string) C) ([]C, error) {
 	replies := make([]C, len(keys))
-	err := s.sendAll(ctx, func(p redis.Pipeliner) {
+	err := pipelined(ctx, s.client, func(p redis.Pipeliner) {
 		for i, key := range keys {
 			replies[i] = ask(p, key)
 		}

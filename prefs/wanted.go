@@ -15,9 +15,9 @@ import (
 // opens no credentials and needs no key.
 func (s *Store) Suppressed(ctx context.Context, deliveries []schema.Delivery) ([]schema.Rule, error) {
 	replies := make([]resolveReply, len(deliveries))
-	err := s.askMany(ctx, 5*len(deliveries), func(c redis.Cmdable) {
+	err := s.askMany(ctx, 5*len(deliveries), func(p redis.Pipeliner) {
 		for i, d := range deliveries {
-			replies[i] = askAbout(ctx, c, d)
+			replies[i] = askAbout(ctx, p, d)
 		}
 	})
 	rules := make([]schema.Rule, len(deliveries))
