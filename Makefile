@@ -35,6 +35,7 @@ bench: needs-redis-server build
 # times, CHAOS='-test.run EveryFault/Redis' for some of the faults.
 chaos: needs-redis-server
 	$(GO) test -count 1 -timeout 60m -v ./chaos -args -full $(CHAOS)
+	for n in 4 16; do $(GO) test -count 1 -v ./chaos -run TestFaultsTogether -args -partitions $$n $(CHAOS) || exit 1; done
 
 check: rules
 	@test -z "$$(gofmt -l .)" || { echo "not gofmt-clean:"; gofmt -l .; exit 1; }

@@ -16,6 +16,8 @@ import (
 var (
 	full = flag.Bool("full", false, "every fault, one after the other, and not only the short form")
 	seed = flag.Uint64("seed", 1, "what decides order, times and victims")
+
+	partitions = flag.Int("partitions", 1, "streams of first attempts")
 )
 
 func TestMain(m *testing.M) {

@@ -35,7 +35,7 @@ func (s *site) settle() {
 // waiting names the consumers that have something to do.
 func (s *site) waiting(js jetstream.JetStream) string {
 	var busy []string
-	for _, stream := range []string{queue.EventStream, queue.DeliveryStream, queue.RetryStream} {
+	for _, stream := range append(workQueues(), queue.EventStream) {
 		ctx, cancel := context.WithTimeout(s.t.Context(), 5*time.Second)
 		handle, err := js.Stream(ctx, stream)
 		if err == nil {
@@ -55,12 +55,21 @@ func (s *site) waiting(js jetstream.JetStream) string {
 	return strings.Join(busy, "; ")
 }
 
+// workQueues are the streams in which deliveries wait.
+func workQueues() []string {
+	all := []string{queue.RetryStream, queue.DeliveryStream}
+	for i := 1; i < *partitions; i++ {
+		all = append(all, fmt.Sprint(queue.DeliveryStream, "_", i))
+	}
+	return all
+}
+
 // inHand counts the deliveries that workers have taken and not acknowledged.
 func (s *site) inHand() int {
 	s.t.Helper()
 	js := servertest.JetStream(s.t, s.nats.URL())
 	held := 0
-	for _, stream := range []string{queue.DeliveryStream, queue.RetryStream} {
+	for _, stream := range workQueues() {
 		handle, err := js.Stream(s.t.Context(), stream)
 		require.NoError(s.t, err)
 		for info := range handle.ListConsumers(s.t.Context()).Info() {

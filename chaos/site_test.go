@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -65,7 +66,7 @@ func newSite(t *testing.T, seed uint64, limits ...string) *site {
 		s.nets[channel] = newProxy(t, address)
 	}
 	var err error
-	s.queue, err = queue.Connect(queue.Options{URL: s.nats.URL(), Name: "chaos", Log: zap.NewNop()})
+	s.queue, err = queue.Connect(queue.Options{URL: s.nats.URL(), Name: "chaos", Partitions: *partitions, Log: zap.NewNop()})
 	require.NoError(t, err)
 	t.Cleanup(s.queue.Close)
 	require.NoError(t, s.queue.Setup(t.Context(), 0))
@@ -101,7 +102,7 @@ func (s *site) startWorker(env ...string) *servertest.Process {
 	worker := servertest.NewProcess(s.t, `"working"`, env, path, "worker",
 		"--nats-url", "nats://"+s.nets["nats"].address(), "--redis-url", "redis://"+s.nets["redis"].address()+"/0",
 		"--secrets-key", secretsKey, "--metrics-addr", "off", "--webhook-allow", "127.0.0.0/8", "--webhook-timeout", "3s",
-		"--concurrency", strings.Join(concurrency, ","), "--retry-initial", "500ms", "--retry-max", "3s",
+		"--partitions", strconv.Itoa(*partitions), "--concurrency", strings.Join(concurrency, ","), "--retry-initial", "500ms", "--retry-max", "3s",
 		"--smtp-url", "smtp://"+s.nets["email"].address()+"?tls=none", "--smtp-from", "tocsin@example.com",
 		"--apns-url", "https://"+s.nets["ios"].address(), "--apns-ca-file", keys.CAFile, "--apns-key-file", keys.KeyFile,
 		"--apns-key-id", keys.KeyID, "--apns-team-id", keys.TeamID, "--apns-topic", keys.Topic,

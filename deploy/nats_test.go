@@ -15,7 +15,7 @@ import (
 func TestUsersOfNATSMayDoTheirPartAlone(t *testing.T) {
 	t.Parallel()
 	type rules struct{ publish, noPublish, listen, noListen []string }
-	g := servertest.StartGuarded(t)
+	g := servertest.StartGuarded(t, 1)
 	for user, may := range map[string]rules{
 		"producer": {
 			publish: []string{"tocsin.events.job.fail"},
@@ -102,7 +102,7 @@ func TestUsersOfNATSMayDoTheirPartAlone(t *testing.T) {
 
 func TestNobodyEntersNATSWithoutAPassword(t *testing.T) {
 	t.Parallel()
-	g := servertest.StartGuarded(t)
+	g := servertest.StartGuarded(t, 1)
 	for _, user := range []nats.Option{nil, nats.UserInfo("worker", ""), nats.UserInfo("worker", "wrong"), nats.UserInfo("admin", "admin")} {
 		_, err := nats.Connect(g.NATS.URL(), nats.RootCAs(g.CA), nats.MaxReconnects(0), orNothing(user))
 		require.ErrorIs(t, err, nats.ErrAuthorization)

@@ -16,7 +16,7 @@ import (
 func TestUsersOfRedisMayDoTheirPartAlone(t *testing.T) {
 	t.Parallel()
 	type rules struct{ may, mayNot []string }
-	g := servertest.StartGuarded(t)
+	g := servertest.StartGuarded(t, 1)
 	for user, rules := range map[string]rules{
 		"worker": {
 			may: []string{
@@ -82,7 +82,7 @@ func TestUsersOfRedisMayDoTheirPartAlone(t *testing.T) {
 
 func TestNobodyEntersRedisWithoutAPassword(t *testing.T) {
 	t.Parallel()
-	g := servertest.StartGuarded(t)
+	g := servertest.StartGuarded(t, 1)
 	require.ErrorContains(t, open(t, g, g.Redis.URL()).Get(t.Context(), "tocsin:user:{ada}:profile").Err(), "NOAUTH")
 	wrong := strings.Replace(g.RedisURL("worker"), "worker:", "worker:x", 1)
 	require.ErrorContains(t, open(t, g, wrong).Get(t.Context(), "tocsin:user:{ada}:profile").Err(), "WRONGPASS")

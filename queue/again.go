@@ -14,7 +14,7 @@ import (
 // asked for twice is made once within the duplicate window. If the delivery died,
 // died says when, and its dead letter is taken away: it lives again.
 func (q *Queue) Redeliver(ctx context.Context, d schema.Delivery, replay int, died time.Time) error {
-	if err := q.storeAll(ctx, again(d, replay)); err != nil {
+	if err := q.storeAll(ctx, q.again(d, replay)); err != nil {
 		return fmt.Errorf("redeliver %s: %w", d.ID(), err)
 	}
 	if died.IsZero() {
@@ -75,7 +75,7 @@ func (q *Queue) RouteAgain(ctx context.Context, plans []schema.Plan) error {
 			if d.Replays == 0 {
 				fresh.Deliveries = append(fresh.Deliveries, d)
 			} else {
-				anew = append(anew, again(d, d.Replays)...)
+				anew = append(anew, q.again(d, d.Replays)...)
 			}
 		}
 		if len(fresh.Deliveries) > 0 {
@@ -90,13 +90,13 @@ func (q *Queue) RouteAgain(ctx context.Context, plans []schema.Plan) error {
 
 // again is a delivery that begins anew, for the n-th time, under the same id, as
 // it is stored.
-func again(d schema.Delivery, n int) []keyed {
+func (q *Queue) again(d schema.Delivery, n int) []keyed {
 	d = schema.Delivery{
 		Event: d.Event, User: d.User, Channel: d.Channel, Target: d.Target, Since: d.Since, Planned: time.Now(),
 		Replays: n, Crowd: d.Crowd,
 	}
 	return []keyed{
 		{Msg: entry(d.Record(schema.RecordReplayed, d.Planned))},
-		{encode(firstSubject(d), d), firstAttemptKey(d)},
+		{encode(q.firstSubject(d), d), firstAttemptKey(d)},
 	}
 }

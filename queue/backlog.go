@@ -37,9 +37,13 @@ func (q *Queue) Backlog(ctx context.Context) (Backlog, error) {
 		Parked: map[string]uint64{}, Suspects: map[string]uint64{}, Dead: map[string]uint64{},
 		Streams: map[string]StreamContent{},
 	}
-	for name, read := range map[string]func(context.Context, jetstream.Stream, Backlog) error{
-		EventStream: readEvents, DeliveryStream: readDeliveries, RetryStream: readRetries, DeadStream: readDead, LedgerStream: nil,
-	} {
+	readers := map[string]func(context.Context, jetstream.Stream, Backlog) error{
+		EventStream: readEvents, RetryStream: readRetries, DeadStream: readDead, LedgerStream: nil,
+	}
+	for _, p := range q.partitions {
+		readers[p.stream()] = p.readWaiting
+	}
+	for name, read := range readers {
 		stream, err := q.js.Stream(ctx, name)
 		if err != nil {
 			return b, fmt.Errorf("look up stream %s: %w", name, err)
@@ -68,16 +72,16 @@ func readEvents(ctx context.Context, stream jetstream.Stream, b Backlog) error {
 	return b.wait(ctx, stream, Routing, router.CachedInfo())
 }
 
-// readDeliveries asks the consumers of the subjects that hold anything, because
+// readWaiting asks the consumers of the subjects that hold anything, because
 // what was acknowledged in the last moments of a server that was killed still
 // lies in the stream. Where there is no consumer no worker delivers yet.
-func readDeliveries(ctx context.Context, stream jetstream.Stream, b Backlog) error {
-	counts, err := countsOf(ctx, stream, deliverySubjects)
+func (p partition) readWaiting(ctx context.Context, stream jetstream.Stream, b Backlog) error {
+	counts, err := countsOf(ctx, stream, p.prefix()+">")
 	for subject, n := range counts {
 		if n == 0 {
 			continue
 		}
-		consumer, err := stream.Consumer(ctx, consumerOf(subject))
+		consumer, err := stream.Consumer(ctx, p.consumerOf(subject))
 		if errors.Is(err, jetstream.ErrConsumerNotFound) || errors.Is(err, jetstream.ErrInvalidConsumerName) {
 			b.Waiting[heldFor(subject)] += n
 			continue
@@ -93,12 +97,11 @@ func readDeliveries(ctx context.Context, stream jetstream.Stream, b Backlog) err
 }
 
 // consumerOf is the name of the consumer of a subject of first attempts.
-func consumerOf(subject string) string {
-	name := strings.TrimPrefix(subject, schema.DeliverySubject(""))
-	if channel, crowd := strings.CutPrefix(name, crowdSubject("")[len(schema.DeliverySubject("")):]); crowd {
+func (p partition) consumerOf(subject string) string {
+	if channel, crowd := strings.CutPrefix(subject, p.crowd("")); crowd {
 		return channel + "-crowd"
 	}
-	return name
+	return strings.TrimPrefix(subject, p.prefix())
 }
 
 // wait adds what one consumer has before it.

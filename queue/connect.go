@@ -25,6 +25,10 @@ type Options struct {
 	Inbox string // first token of the subjects on which answers come; empty: _INBOX
 	Name  string // how the server lists this connection
 
+	// Partitions is how many streams hold first attempts, up to MaxPartitions: the
+	// same number in the whole fleet; 0 means 1.
+	Partitions int
+
 	// Patient waits for a server that is not there yet, as daemons do. A
 	// command that a person waits for fails instead.
 	Patient bool
@@ -38,6 +42,7 @@ type Queue struct {
 	js   jetstream.JetStream
 	log  *zap.Logger
 
+	partitions []partition
 	recorder   recorder
 	background *background
 
@@ -51,7 +56,7 @@ func Connect(o Options) (*Queue, error) {
 	if (o.Cert == "") != (o.Key == "") {
 		return nil, errors.New("connect to NATS: a client certificate needs both a certificate and its key")
 	}
-	q := &Queue{log: o.Log, background: newBackground()}
+	q := &Queue{log: o.Log, partitions: partitions(o.Partitions), background: newBackground()}
 	q.unprepared.Store(&errNotLooked)
 	options := []nats.Option{
 		nats.Name(o.Name),

@@ -31,7 +31,7 @@ func (p *Pool) Events(slots int, handle eventHandler) {
 	meter := p.laneMeter(Routing)
 	p.add(EventStream, jetstream.ConsumerConfig{Durable: routerConsumer, AckWait: routeWait}, slots, meter, p.routing(handle))
 	p.addBehind(DeliveryStream,
-		jetstream.ConsumerConfig{Durable: events + "-crowd", FilterSubject: crowdSubject(events), AckWait: routeWait},
+		jetstream.ConsumerConfig{Durable: events + "-crowd", FilterSubject: eventsCrowd(), AckWait: routeWait},
 		max(slots/4, 1), meter, p.routing(handle))
 	p.addAlone(events, meter, p.routingAlone(handle))
 }
@@ -46,15 +46,19 @@ const routeWait = ackWait * 3 / 2
 // Deliveries adds the lanes of one channel: one for first attempts, one for
 // those of accounts that have more than their share of them, one for each length
 // of wait, so that retries, however many, stay off the way of first attempts,
-// and one for deliveries that are tried alone.
+// and one for deliveries that are tried alone. The first two are there for each
+// partition, which share the slots.
 func (p *Pool) Deliveries(channel string, slots int, handle deliveryHandler) {
 	meter := p.laneMeter(channel)
-	p.add(DeliveryStream,
-		jetstream.ConsumerConfig{Durable: channel, FilterSubject: schema.DeliverySubject(channel)},
-		slots, meter, p.delivering(channel, ladder[0], handle))
-	p.addBehind(DeliveryStream,
-		jetstream.ConsumerConfig{Durable: channel + "-crowd", FilterSubject: crowdSubject(channel)},
-		slots, meter, p.delivering(channel, ladder[0], handle))
+	share := p.queue.share(slots)
+	for _, part := range p.queue.partitions {
+		p.add(part.stream(),
+			jetstream.ConsumerConfig{Durable: channel, FilterSubject: part.first(channel)},
+			share, meter, p.delivering(channel, ladder[0], handle))
+		p.addBehind(part.stream(),
+			jetstream.ConsumerConfig{Durable: channel + "-crowd", FilterSubject: part.crowd(channel)},
+			share, meter, p.delivering(channel, ladder[0], handle))
+	}
 	for _, r := range ladder {
 		p.addBehind(RetryStream,
 			jetstream.ConsumerConfig{Durable: channel + "-" + r.name, FilterSubject: retrySubject(r, channel)},

@@ -141,7 +141,7 @@ func (q *Queue) BuryAll(ctx context.Context, deliveries []schema.Delivery, death
 func (q *Queue) Replay(ctx context.Context, letters ...DeadLetter) error {
 	var revived []keyed
 	for _, l := range letters {
-		revived = append(revived, revive(l)...)
+		revived = append(revived, q.revive(l)...)
 	}
 	if err := q.storeAll(ctx, revived); err != nil {
 		return fmt.Errorf("replay %d dead letters: %w", len(letters), err)
@@ -155,11 +155,11 @@ func (q *Queue) Replay(ctx context.Context, letters ...DeadLetter) error {
 
 // revive is what a replay stores. Its key keeps one that is repeated, because it
 // failed between storing and discarding, from storing twice.
-func revive(letter DeadLetter) []keyed {
+func (q *Queue) revive(letter DeadLetter) []keyed {
 	if letter.Delivery == nil {
 		return []keyed{{reviveEvent(letter), fmt.Sprintf("replay:%d", letter.Sequence)}}
 	}
-	return again(*letter.Delivery, letter.Delivery.Replays+1)
+	return q.again(*letter.Delivery, letter.Delivery.Replays+1)
 }
 
 // reviveEvent strips what burying has added, but for its sequence: by that the

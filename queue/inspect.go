@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -61,7 +63,29 @@ func (q *Queue) Inspect(ctx context.Context) (Inspection, error) {
 		}
 		i.Complaints = append(i.Complaints, complaintsAbout(info, want, len(q.conn.DiscoveredServers()) > 0)...)
 	}
+	further, err := q.furtherPartitions(ctx)
+	if err != nil {
+		return i, err
+	}
+	for _, name := range slices.Sorted(maps.Keys(further)) {
+		complain(further[name] > 0, "stream %s holds %d deliveries, and is none of the %d partitions that this process knows of: "+
+			"give the whole fleet the same TOCSIN_PARTITIONS, or see 'Partitions' in docs/operations.md", name, further[name], len(q.partitions))
+	}
 	return i, nil
+}
+
+// furtherPartitions are streams of first attempts beyond those that this process
+// knows of, and how many deliveries each holds.
+func (q *Queue) furtherPartitions(ctx context.Context) (map[string]uint64, error) {
+	further := map[string]uint64{}
+	list := q.js.ListStreams(ctx, jetstream.WithStreamListSubject(furtherPartitions+">"))
+	for info := range list.Info() {
+		further[info.Config.Name] = info.State.Msgs
+	}
+	for _, p := range q.partitions {
+		delete(further, p.stream())
+	}
+	return further, wrap(list.Err(), "list the streams of further partitions")
 }
 
 // complaintsAbout compares a stream with what Tocsin would have made of it.

@@ -293,7 +293,7 @@ func nextOf(msg jetstream.Msg, o Outcome) keyed {
 	case o.verdict == isolateEvent:
 		return keyed{movedEvent(msg, aloneSubject(events)), keyOf(msg)}
 	case o.verdict == deferEvent:
-		return keyed{movedEvent(msg, crowdSubject(events)), keyOf(msg)}
+		return keyed{movedEvent(msg, eventsCrowd()), keyOf(msg)}
 	case o.verdict == bury && o.delivery.Channel == "":
 		return keyed{deadEvent(msg, o.death), keyOf(msg)}
 	case o.verdict == bury:

@@ -120,7 +120,7 @@ func (q *Queue) Routed(ctx context.Context) (uint64, error) {
 	}
 	routed := router.CachedInfo().AckFloor.Stream
 	for _, aside := range [...]place{
-		{stream: DeliveryStream, subject: crowdSubject(events)},
+		{stream: DeliveryStream, subject: eventsCrowd()},
 		{stream: RetryStream, subject: aloneSubject(events)},
 	} {
 		err := q.each(ctx, aside, func(msg *jetstream.RawStreamMsg) bool {

@@ -41,7 +41,7 @@ func (q *Queue) PublishPlans(ctx context.Context, plans []schema.Plan) error {
 	for _, p := range plans {
 		messages = append(messages, keyed{Msg: entry(p.Record())})
 		for _, d := range p.Deliveries {
-			msg := encode(firstSubject(d), d)
+			msg := encode(q.firstSubject(d), d)
 			if most := q.conn.MaxPayload() - growth; int64(msg.Size()) > most {
 				return fmt.Errorf("delivery has %d bytes with its headers, and at most %d can be carried", msg.Size(), most)
 			}
@@ -67,11 +67,12 @@ func (q *Queue) PublishPlansBehind(ctx context.Context, plans []schema.Plan) err
 }
 
 // firstSubject is where a delivery waits for its first attempt.
-func firstSubject(d schema.Delivery) string {
+func (q *Queue) firstSubject(d schema.Delivery) string {
+	p := q.partitionOf(d.Event.Account)
 	if d.Crowd {
-		return crowdSubject(d.Channel)
+		return p.crowd(d.Channel)
 	}
-	return schema.DeliverySubject(d.Channel)
+	return p.first(d.Channel)
 }
 
 // growth is what retries and a death may add to the headers of a delivery: three

@@ -121,16 +121,19 @@ func (q *Queue) checkServer(ctx context.Context) error {
 
 func (q *Queue) streams() []jetstream.StreamConfig {
 	maxEvent := int32(max(q.conn.MaxPayload()-headroom, 0)) //nolint:gosec // the server has it in as many bits
-	return []jetstream.StreamConfig{
+	all := make([]jetstream.StreamConfig, 0, len(q.partitions)+6)
+	for _, p := range q.partitions {
+		all = append(all, jetstream.StreamConfig{
+			Name: p.stream(), Description: "deliveries that wait for their first attempt",
+			Subjects: []string{p.prefix() + ">"}, Retention: jetstream.WorkQueuePolicy, Duplicates: DuplicateWindow, AllowDirect: true,
+			Discard: jetstream.DiscardNew, // under a limit of the operator's it refuses; the other policy would drop what waits
+		})
+	}
+	return append(all, []jetstream.StreamConfig{
 		{
 			Name: EventStream, Description: "events as the platform published them",
 			Subjects: []string{schema.EventSubjects}, Retention: jetstream.LimitsPolicy,
 			MaxAge: eventAge, MaxMsgSize: maxEvent, Duplicates: DuplicateWindow, AllowDirect: true,
-		},
-		{
-			Name: DeliveryStream, Description: "deliveries that wait for their first attempt",
-			Subjects: []string{deliverySubjects}, Retention: jetstream.WorkQueuePolicy, Duplicates: DuplicateWindow, AllowDirect: true,
-			Discard: jetstream.DiscardNew, // under a limit of the operator's it refuses; the other policy would drop what waits
 		},
 		{
 			Name: RetryStream, Description: "deliveries that wait until they are due",
@@ -158,7 +161,7 @@ func (q *Queue) streams() []jetstream.StreamConfig {
 			Subjects: []string{schema.LedgerSubjects}, Retention: jetstream.LimitsPolicy,
 			MaxAge: ledgerAge, MaxBytes: ledgerBytes, MaxMsgsPerSubject: ledgerPerUser, AllowDirect: true,
 		},
-	}
+	}...)
 }
 
 func (q *Queue) ensureStream(ctx context.Context, want jetstream.StreamConfig) error {

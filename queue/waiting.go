@@ -39,10 +39,7 @@ func (q *Queue) Waiting(ctx context.Context) iter.Seq2[schema.Delivery, error] {
 // Queued is Waiting with those that are stuck.
 func (q *Queue) Queued(ctx context.Context) iter.Seq2[QueuedDelivery, error] {
 	return func(yield func(QueuedDelivery, error) bool) {
-		for _, from := range [...]place{
-			{stream: DeliveryStream, subject: deliverySubjects},
-			{stream: RetryStream, subject: retrySubjects},
-		} {
+		for _, from := range q.workQueues() {
 			more := true
 			settled, err := q.settled(ctx, from.stream)
 			if err == nil {
@@ -66,6 +63,15 @@ func (q *Queue) Queued(ctx context.Context) iter.Seq2[QueuedDelivery, error] {
 			}
 		}
 	}
+}
+
+// workQueues are where deliveries wait: for a first attempt, and for a later one.
+func (q *Queue) workQueues() []place {
+	all := make([]place, 0, len(q.partitions)+1)
+	for _, p := range q.partitions {
+		all = append(all, place{stream: p.stream(), subject: p.prefix() + ">"})
+	}
+	return append(all, place{stream: RetryStream, subject: retrySubjects})
 }
 
 // settled says, for each subject of a work queue, up to which message its

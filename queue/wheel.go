@@ -4,12 +4,8 @@ import (
 	"time"
 )
 
-// Subjects below the contract's prefixes: one for each channel's first
-// attempts, and one for each length of wait and channel.
-const (
-	deliverySubjects = "tocsin.deliveries.>"
-	retrySubjects    = "tocsin.retries.>"
-)
+// retrySubjects are one for each length of wait and channel.
+const retrySubjects = "tocsin.retries.>"
 
 // rung is one length of wait. Everything parked on it waits equally long.
 type rung struct {
@@ -29,10 +25,6 @@ var ladder = [...]rung{
 	{"1h", time.Hour},
 	{"6h", 6 * time.Hour},
 }
-
-// crowdSubject holds the first attempts, or the events, of accounts that have more
-// of them than their share.
-func crowdSubject(channel string) string { return "tocsin.deliveries.crowd." + channel }
 
 func retrySubject(r rung, channel string) string {
 	return "tocsin.retries." + r.name + "." + channel

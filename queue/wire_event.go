@@ -27,7 +27,7 @@ func publishedEvent(msg jetstream.Msg) (e PublishedEvent, handed uint64, err err
 	if first, err := strconv.ParseUint(header.Get(headerSequence), 10, 64); err == nil {
 		e.Sequence = first
 	}
-	if e.Deferred = msg.Subject() == crowdSubject(events) || msg.Subject() == aloneSubject(events); e.Deferred {
+	if e.Deferred = msg.Subject() == eventsCrowd() || msg.Subject() == aloneSubject(events); e.Deferred {
 		r := reader{header: header}
 		e.Subject, e.Stored = r.text(headerSubject), r.moment(headerStored)
 		err = r.err

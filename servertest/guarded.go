@@ -3,7 +3,9 @@ package servertest
 import (
 	"net/url"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"strconv"
 	"testing"
 
 	"github.com/nats-io/nats-server/v2/server"
@@ -18,12 +20,12 @@ type Guarded struct {
 	Redis *RedisServer
 }
 
-// StartGuarded starts both with the files of deploy/, unchanged.
-func StartGuarded(t testing.TB) *Guarded {
+// StartGuarded starts both with the files of deploy/, unchanged for one partition.
+func StartGuarded(t testing.TB, partitions int) *Guarded {
 	t.Helper()
 	SetPasswords(t)
 	g := &Guarded{Authority: NewAuthority(t)}
-	g.NATS = g.startNATS(t)
+	g.NATS = g.startNATS(t, partitions)
 	g.Redis = startRedis(t, repository(t, "deploy", "redis", "start.sh"), "rediss", g.redisOptions())
 	return g
 }
@@ -46,9 +48,13 @@ func (g *Guarded) NATSURL(user string) string { return withUser(g.NATS.URL(), us
 // RedisURL is the server's with a user's name and password.
 func (g *Guarded) RedisURL(user string) string { return withUser(g.Redis.URL(), user) }
 
-func (g *Guarded) startNATS(t testing.TB) *NATSServer {
+func (g *Guarded) startNATS(t testing.TB, partitions int) *NATSServer {
 	t.Helper()
-	options, err := server.ProcessConfigFile(repository(t, "deploy", "nats", "server.conf"))
+	config := repository(t, "deploy", "nats", "server.conf")
+	if partitions > 1 {
+		config = forPartitions(t, config, partitions)
+	}
+	options, err := server.ProcessConfigFile(config)
 	require.NoError(t, err)
 	cert, key := g.Issue("nats")
 	options.TLS, options.TLSTimeout = true, 5
@@ -57,6 +63,20 @@ func (g *Guarded) startNATS(t testing.TB) *NATSServer {
 	n := &NATSServer{t: t, options: options}
 	n.begin()
 	return n
+}
+
+// forPartitions is the server's file beside the permissions for so many.
+func forPartitions(t testing.TB, config string, partitions int) string {
+	t.Helper()
+	permissions, err := exec.CommandContext(t.Context(), repository(t, "deploy", "nats", "permissions.sh"), strconv.Itoa(partitions)).Output()
+	require.NoError(t, err)
+	dir := t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "permissions.conf"), permissions, 0o600))
+	text, err := os.ReadFile(config)
+	require.NoError(t, err)
+	config = filepath.Join(dir, "server.conf")
+	require.NoError(t, os.WriteFile(config, text, 0o600))
+	return config
 }
 
 func withUser(address, user string) string {

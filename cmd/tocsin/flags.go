@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -23,12 +24,17 @@ type natsFlags struct {
 	NATSCert  string `name:"nats-cert" env:"TOCSIN_NATS_CERT" type:"path" placeholder:"FILE" help:"Certificate to show to the NATS server (PEM)."`
 	NATSKey   string `name:"nats-key" env:"TOCSIN_NATS_KEY" type:"path" placeholder:"FILE" help:"Key of that certificate (PEM)."`
 	NATSInbox string `name:"nats-inbox" env:"TOCSIN_NATS_INBOX" default:"_INBOX" placeholder:"TOKEN" help:"Where NATS answers this process (${default}); one of its own keeps the answers from users who may read others'."`
+
+	Partitions int `name:"partitions" env:"TOCSIN_PARTITIONS" default:"1" placeholder:"N" help:"Streams that share the deliveries, by account (${default}): the same number in the whole fleet. See 'Partitions' in docs/operations.md before you change it."`
 }
 
 // connect opens the queue. A daemon waits for a server that is not there yet.
 func (f natsFlags) connect(patient bool, log *zap.Logger) (*queue.Queue, error) {
+	if f.Partitions < 1 || f.Partitions > queue.MaxPartitions {
+		return nil, misuse{fmt.Errorf("TOCSIN_PARTITIONS is %d: it must be from 1 to %d", f.Partitions, queue.MaxPartitions)}
+	}
 	return queue.Connect(queue.Options{
-		URL: f.NATSURL, Creds: f.NATSCreds, CA: f.NATSCA, Cert: f.NATSCert, Key: f.NATSKey, Inbox: f.NATSInbox,
+		URL: f.NATSURL, Creds: f.NATSCreds, CA: f.NATSCA, Cert: f.NATSCert, Key: f.NATSKey, Inbox: f.NATSInbox, Partitions: f.Partitions,
 		Name: "tocsin " + version(), Patient: patient, Log: log,
 	})
 }
@@ -36,6 +42,9 @@ func (f natsFlags) connect(patient bool, log *zap.Logger) (*queue.Queue, error) 
 // reach connects for a command that a person waits for.
 func (f natsFlags) reach(log *zap.Logger) (*queue.Queue, error) {
 	q, err := f.connect(false, log)
+	if _, mistyped := errors.AsType[misuse](err); mistyped {
+		return nil, err
+	}
 	if err != nil {
 		return nil, fmt.Errorf("%w (is TOCSIN_NATS_URL right, and is the server up?)", err)
 	}

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -25,16 +26,17 @@ import (
 // user for each role who may do nothing else.
 type guarded struct {
 	*servertest.Guarded
-	t        *testing.T
-	received farend.Log
-	hook     *farend.Hook
-	hipchat  *farend.HipChat
-	inbox    *farend.Inbox
+	t          *testing.T
+	partitions string
+	received   farend.Log
+	hook       *farend.Hook
+	hipchat    *farend.HipChat
+	inbox      *farend.Inbox
 }
 
-func newGuarded(t *testing.T) *guarded {
+func newGuarded(t *testing.T, partitions int) *guarded {
 	t.Helper()
-	g := &guarded{Guarded: servertest.StartGuarded(t), t: t}
+	g := &guarded{Guarded: servertest.StartGuarded(t, partitions), t: t, partitions: strconv.Itoa(partitions)}
 	var err error
 	g.hook, err = farend.NewHook(&g.received)
 	require.NoError(t, err)
@@ -49,7 +51,7 @@ func newGuarded(t *testing.T) *guarded {
 }
 
 func (g *guarded) nats(user, inbox string) []string {
-	return []string{"--nats-url", g.NATSURL(user), "--nats-ca", g.CA, "--nats-inbox", inbox}
+	return []string{"--nats-url", g.NATSURL(user), "--nats-ca", g.CA, "--nats-inbox", inbox, "--partitions", g.partitions}
 }
 
 func (g *guarded) redis(user string) []string {
@@ -113,7 +115,15 @@ func (g *guarded) call(method, address, body string, answer any) {
 // allowed to it, and it asks for nothing else.
 func TestFleetDoesItsWholeWorkWithTheLeastPermissions(t *testing.T) {
 	t.Parallel()
-	g := newGuarded(t)
+	for _, partitions := range []int{1, 3} {
+		t.Run(fmt.Sprint(partitions, " partitions"), func(t *testing.T) {
+			t.Parallel()
+			newGuarded(t, partitions).doItsWholeWork(t)
+		})
+	}
+}
+
+func (g *guarded) doItsWholeWork(t *testing.T) {
 	g.hook.Answer("/later", farend.HookAnswer{Status: 503}, farend.HookAnswer{Status: 200})
 	g.hook.Answer("/dead", farend.HookAnswer{Status: 404}, farend.HookAnswer{Status: 200})
 	g.hook.Answer("/gone", farend.HookAnswer{Status: 410})
