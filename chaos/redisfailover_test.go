@@ -1,9 +1,17 @@
 package chaos
 
 import (
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"slices"
 	"testing"
 	"time"
 
+	"github.com/redis/go-redis/v9"
+	"github.com/stretchr/testify/require"
+
+	"tocsin/schema"
 	"tocsin/servertest"
 )
 
@@ -31,6 +39,7 @@ func redisClusterFaults() []fault {
 		{name: "Redis Cluster: a master is frozen, and thawed after a failover", does: freezeMaster, with: with},
 		{name: "Redis Cluster: all servers restart in turn", does: restartInTurn, with: with},
 		{name: "Redis Cluster: a master without a replica is frozen", does: freezeLonelyMaster, with: with},
+		{name: "Redis Cluster: slots move from one master to another", does: moveSlots, with: with},
 	}
 }
 
@@ -105,13 +114,80 @@ func restartInTurn(s *site) {
 	}
 }
 
+// moveSlots moves a third of the first master's slots to the second and back.
+func moveSlots(s *site) {
+	const moved = 16384 / 3 / 3
+	s.group.MoveSlots(s.group.Servers[0], s.group.Servers[1], 0, moved-1)
+	s.group.MoveSlots(s.group.Servers[1], s.group.Servers[0], 0, moved-1)
+	s.group.AwaitWhole()
+}
+
 // freezeLonelyMaster is a third of the keys out of reach for a while.
 func freezeLonelyMaster(s *site) {
 	s.group.AwaitReplicated()
+	frozen := s.group.Servers[0]
 	s.group.Servers[3].Stop()
-	s.group.Servers[0].Pause()
+	frozen.Pause()
+	began := time.Now()
 	time.Sleep(10 * time.Second)
-	s.group.Servers[0].Resume()
+	ended := time.Now()
+	frozen.Resume()
 	s.group.Servers[3].Start()
 	s.group.AwaitWhole()
+	s.reportOthers(began, ended)
+}
+
+// reportOthers says how long deliveries took meanwhile that need nothing of the
+// cluster's first third: their event, account and user are on other masters.
+func (s *site) reportOthers(began, ended time.Time) {
+	elsewhere := s.elsewhere()
+	plans := s.evidence().plans
+	_, accepted := s.far.accepted()
+	var took []time.Duration
+	expected := 0
+	for _, p := range s.load.soFar() {
+		if p.at.Before(began) || p.at.After(ended.Add(-3*time.Second)) || !elsewhere(eventKey(p.event), "{"+p.event.Account+"}") {
+			continue
+		}
+		for _, m := range membersOf(p.event.Account) {
+			if (m.endpoint != "ok" && m.endpoint != "") || !elsewhere("{"+m.user+"}") {
+				continue
+			}
+			expected += len(m.wanted(p.event.Type))
+			for _, d := range plans[[2]string{p.event.ID, m.user}].Deliveries {
+				if at, arrived := accepted[d.ID]; arrived && at.Before(ended) {
+					took = append(took, at.Sub(p.at))
+				}
+			}
+		}
+	}
+	slices.Sort(took)
+	s.t.Logf("while a master was frozen, %d of %d deliveries on other masters arrived", len(took), expected)
+	if n := len(took); n > 0 {
+		s.t.Logf("half of them within %s, 95 %% within %s, all within %s", took[n/2], took[n*95/100], took[n-1])
+	}
+}
+
+// elsewhere reports whether none of some keys is on the cluster's first master.
+func (s *site) elsewhere() func(keys ...string) bool {
+	client := redis.NewClient(&redis.Options{Addr: s.group.Servers[1].Address()})
+	s.t.Cleanup(func() { _ = client.Close() })
+	return func(keys ...string) bool {
+		return !slices.ContainsFunc(keys, func(key string) bool {
+			slot, err := client.ClusterKeySlot(s.t.Context(), key).Result()
+			require.NoError(s.t, err)
+			return slot < 16384/3
+		})
+	}
+}
+
+// eventKey is what prefs keeps the claim of an event under.
+func eventKey(e schema.Event) string {
+	var text []byte
+	for _, field := range [...]string{e.Source, e.ID} {
+		text = binary.BigEndian.AppendUint64(text, uint64(len(field)))
+		text = append(text, field...)
+	}
+	digest := sha256.Sum256(text)
+	return "tocsin:event:" + hex.EncodeToString(digest[:16])
 }
