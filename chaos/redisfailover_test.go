@@ -210,6 +210,18 @@ func TestBatchesWhileAMasterOfAClusterIsFrozen(t *testing.T) {
 	if !*full {
 		t.Skip("with -full: it measures, for some seconds")
 	}
+	for _, stuck := range []int{16, 64} { // fewer and more than there are batches at a time
+		t.Run(fmt.Sprint(stuck), func(t *testing.T) {
+			t.Parallel()
+			measureBatches(t, stuck)
+		})
+	}
+}
+
+// measureBatches has so many goroutines ask the frozen master, and others the
+// masters that answer.
+func measureBatches(t *testing.T, stuck int) {
+	t.Helper()
 	s := newSite(t, *seed, withRedisCluster)
 	s.group.AwaitReplicated()
 	elsewhere := s.elsewhere()
@@ -227,12 +239,14 @@ func TestBatchesWhileAMasterOfAClusterIsFrozen(t *testing.T) {
 	var asking sync.WaitGroup
 	var mu sync.Mutex
 	var took []time.Duration
-	for i := range 16 {
+	for i := range stuck {
 		asking.Go(func() {
 			for ctx.Err() == nil {
 				_, _ = s.store.Claim(ctx, here[false][i], 1)
 			}
 		})
+	}
+	for i := range 16 {
 		asking.Go(func() {
 			for n := i; ctx.Err() == nil; n += 16 {
 				began := time.Now()
