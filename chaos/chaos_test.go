@@ -47,6 +47,7 @@ type fault struct {
 	does func(s *site) // returns when it is over; load goes on meanwhile
 	// most is how many duplicates there may be; nil: they are counted only.
 	most func(s *site) int
+	with []func(*site) // options of newSite
 }
 
 func none(*site) int { return 0 }
@@ -54,7 +55,7 @@ func none(*site) int { return 0 }
 // run breaks a site of its own once, and judges.
 func (f fault) run(t *testing.T, seed uint64, rate float64) verdict {
 	t.Helper()
-	s := newSite(t, seed)
+	s := newSite(t, seed, f.with...)
 	for range 2 {
 		s.startWorker()
 	}
@@ -122,10 +123,15 @@ func (r *table) print() {
 // TestEveryFault runs as many faults at a time as there are processors: most of
 // the time, each waits until somebody gives up.
 func TestEveryFault(t *testing.T) {
+	runEach(t, faults())
+}
+
+func runEach(t *testing.T, faults []fault) {
+	t.Helper()
 	if !*full {
 		t.Skip("with -full, as make chaos does; TestFaultsTogether is the short form")
 	}
-	for i, f := range faults() {
+	for i, f := range faults {
 		t.Run(f.name, func(t *testing.T) {
 			t.Parallel()
 			f.run(t, *seed+uint64(i), fullRate)

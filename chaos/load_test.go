@@ -88,6 +88,11 @@ func (l *load) one(account string) {
 func (l *load) end() []published {
 	l.cancel()
 	l.under.Wait()
+	return l.soFar()
+}
+
+// soFar is what has been published so far.
+func (l *load) soFar() []published {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return slices.Collect(maps.Values(l.published))

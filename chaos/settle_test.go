@@ -95,7 +95,15 @@ const idleShare = 0.15
 // rest waits until every process is idle.
 func (s *site) rest() {
 	s.t.Helper()
-	processes := map[string]*servertest.Process{"nats-server": s.nats.Process, "redis-server": s.redis.Process}
+	processes := map[string]*servertest.Process{"nats-server": s.nats.Process}
+	if s.redis != nil {
+		processes["redis-server"] = s.redis.Process
+	}
+	if s.group != nil {
+		for i, server := range s.group.Servers {
+			processes[fmt.Sprint("redis-server ", i)] = server.Process
+		}
+	}
 	for i, w := range s.workers {
 		processes[fmt.Sprint("worker ", i)] = w
 	}

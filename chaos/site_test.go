@@ -29,7 +29,8 @@ type site struct {
 	chance *rand.Rand // of this run; not for use by several goroutines
 
 	nats  *servertest.NATSProcess
-	redis *servertest.RedisServer
+	redis *servertest.RedisServer // nil where there is a group
+	group *servertest.RedisGroup
 	far   *farEnds
 	nets  map[string]*proxy // by what is behind: "nats", "redis", "webhook", "ios", "email"
 
@@ -55,13 +56,21 @@ var program = sync.OnceValues(func() (string, error) {
 	return path, nil
 })
 
-func newSite(t *testing.T, seed uint64, limits ...string) *site {
+// newSite starts an installation. Options put other servers in the place of the
+// usual ones.
+func newSite(t *testing.T, seed uint64, options ...func(*site)) *site {
 	t.Helper()
-	s := &site{t: t, chance: rand.New(rand.NewPCG(seed, seed))}
-	s.nats = servertest.StartNATS(t, limits...)
-	s.redis = servertest.StartRedis(t, "--appendonly", "yes", "--appendfsync", "everysec")
+	s := &site{t: t, chance: rand.New(rand.NewPCG(seed, seed)), nets: map[string]*proxy{}}
+	for _, option := range options {
+		option(s)
+	}
+	s.nats = servertest.StartNATS(t)
+	s.nets["nats"] = newProxy(t, s.nats.Address())
+	if s.group == nil {
+		s.redis = servertest.StartRedis(t, "--appendonly", "yes", "--appendfsync", "everysec")
+		s.nets["redis"] = newProxy(t, s.redis.Address())
+	}
 	s.far = newFarEnds(t, seed)
-	s.nets = map[string]*proxy{"nats": newProxy(t, s.nats.Address()), "redis": newProxy(t, s.redis.Address())}
 	for channel, address := range s.far.addresses() {
 		s.nets[channel] = newProxy(t, address)
 	}
@@ -76,12 +85,25 @@ func newSite(t *testing.T, seed uint64, limits ...string) *site {
 }
 
 func (s *site) openStore() *prefs.Store {
-	client, err := prefs.Open(s.redis.URL())
+	address := s.workersRedis()
+	if s.redis != nil {
+		address = s.redis.URL()
+	}
+	client, err := prefs.Open(address)
 	require.NoError(s.t, err)
 	s.t.Cleanup(func() { _ = client.Close() })
 	keys, err := prefs.ParseKeys(secretsKey)
 	require.NoError(s.t, err)
 	return prefs.NewStore(client, keys)
+}
+
+// workersRedis is the Redis URL of workers. Servers of a group announce their own
+// addresses, and no proxy is in between.
+func (s *site) workersRedis() string {
+	if s.group != nil {
+		return s.group.URL()
+	}
+	return "redis://" + s.nets["redis"].address() + "/0"
 }
 
 // The slots of a worker are few, so that a fault meets a queue and not only
@@ -100,7 +122,7 @@ func (s *site) startWorker(env ...string) *servertest.Process {
 	}
 	keys := s.far.keys
 	worker := servertest.NewProcess(s.t, `"working"`, env, path, "worker",
-		"--nats-url", "nats://"+s.nets["nats"].address(), "--redis-url", "redis://"+s.nets["redis"].address()+"/0",
+		"--nats-url", "nats://"+s.nets["nats"].address(), "--redis-url", s.workersRedis(),
 		"--secrets-key", secretsKey, "--metrics-addr", "off", "--webhook-allow", "127.0.0.0/8", "--webhook-timeout", "3s",
 		"--partitions", strconv.Itoa(*partitions), "--concurrency", strings.Join(concurrency, ","), "--retry-initial", "500ms", "--retry-max", "3s",
 		"--smtp-url", "smtp://"+s.nets["email"].address()+"?tls=none", "--smtp-from", "tocsin@example.com",
