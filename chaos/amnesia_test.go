@@ -15,7 +15,7 @@ import (
 // is suppressed with the reason. Once the people are back, so is everything.
 func TestRedisThatLostEverything(t *testing.T) {
 	t.Parallel()
-	s := newSite(t, *seed)
+	s := newSite(t, *seed, parts{})
 	s.startWorker()
 	s.load = s.begin(20)
 	s.await(s.load, 20)

@@ -45,6 +45,7 @@ type fault struct {
 	does func(s *site) // returns when it is over; load goes on meanwhile
 	// most is how many duplicates there may be; nil: they are counted only.
 	most func(s *site) int
+	on   parts // what its site is built of
 }
 
 func none(*site) int { return 0 }
@@ -52,7 +53,7 @@ func none(*site) int { return 0 }
 // run breaks a site of its own once, and judges.
 func (f fault) run(t *testing.T, seed uint64, rate float64) verdict {
 	t.Helper()
-	s := newSite(t, seed)
+	s := newSite(t, seed, f.on)
 	for range 2 {
 		s.startWorker()
 	}
@@ -123,7 +124,11 @@ func TestEveryFault(t *testing.T) {
 	if !*full {
 		t.Skip("with -full, as make chaos does; TestFaultsTogether is the short form")
 	}
-	for i, f := range faults() {
+	runAll(t, faults())
+}
+
+func runAll(t *testing.T, faults []fault) {
+	for i, f := range faults {
 		t.Run(f.name, func(t *testing.T) {
 			t.Parallel()
 			f.run(t, *seed+uint64(i), fullRate)

@@ -22,7 +22,7 @@ const patience = 3 * time.Minute
 // no delivery in a queue or in hand.
 func (s *site) settle() {
 	s.t.Helper()
-	js := servertest.JetStream(s.t, s.nats.URL())
+	js := servertest.JetStream(s.t, s.natsURL())
 	var left string
 	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(200 * time.Millisecond) {
 		if left = s.waiting(js); left == "" {
@@ -58,7 +58,7 @@ func (s *site) waiting(js jetstream.JetStream) string {
 // inHand counts the deliveries that workers have taken and not acknowledged.
 func (s *site) inHand() int {
 	s.t.Helper()
-	js := servertest.JetStream(s.t, s.nats.URL())
+	js := servertest.JetStream(s.t, s.natsURL())
 	held := 0
 	for _, stream := range []string{queue.DeliveryStream, queue.RetryStream} {
 		handle, err := js.Stream(s.t.Context(), stream)
@@ -86,7 +86,10 @@ const idleShare = 0.15
 // rest waits until every process is idle.
 func (s *site) rest() {
 	s.t.Helper()
-	processes := map[string]*servertest.Process{"nats-server": s.nats.Process, "redis-server": s.redis.Process}
+	processes := map[string]*servertest.Process{"redis-server": s.redis.Process}
+	for name, p := range s.natsServers() {
+		processes[name] = p.Process
+	}
 	for i, w := range s.workers {
 		processes[fmt.Sprint("worker ", i)] = w
 	}

@@ -27,10 +27,13 @@ type site struct {
 	t      *testing.T
 	chance *rand.Rand // of this run; not for use by several goroutines
 
-	nats  *servertest.NATSProcess
-	redis *servertest.RedisServer
-	far   *farEnds
-	nets  map[string]*proxy // by what is behind: "nats", "redis", "webhook", "ios", "email"
+	nats    *servertest.NATSProcess // nil where there is a cluster
+	cluster *servertest.NATSCluster // nil where there is one nats-server
+	redis   *servertest.RedisServer
+	far     *farEnds
+	nets    map[string]*proxy // by what is behind: "nats", "redis", "webhook", "ios", "email"; see startNATSCluster
+
+	fleetNATS string // where workers look for NATS
 
 	queue   *queue.Queue // not through a proxy
 	store   *prefs.Store // likewise
@@ -54,24 +57,47 @@ var program = sync.OnceValues(func() (string, error) {
 	return path, nil
 })
 
-func newSite(t *testing.T, seed uint64, limits ...string) *site {
+// parts are what a site is built of. The zero value is one server of each kind.
+type parts struct {
+	natsNodes int // of a cluster
+}
+
+func newSite(t *testing.T, seed uint64, p parts) *site {
 	t.Helper()
-	s := &site{t: t, chance: rand.New(rand.NewPCG(seed, seed))}
-	s.nats = servertest.StartNATS(t, limits...)
+	s := &site{t: t, chance: rand.New(rand.NewPCG(seed, seed)), nets: map[string]*proxy{}}
+	if p.natsNodes > 0 {
+		s.startNATSCluster(p.natsNodes)
+	} else {
+		s.startNATS()
+	}
 	s.redis = servertest.StartRedis(t, "--appendonly", "yes", "--appendfsync", "everysec")
+	s.nets["redis"] = newProxy(t, s.redis.Address())
 	s.far = newFarEnds(t, seed)
-	s.nets = map[string]*proxy{"nats": newProxy(t, s.nats.Address()), "redis": newProxy(t, s.redis.Address())}
 	for channel, address := range s.far.addresses() {
 		s.nets[channel] = newProxy(t, address)
 	}
 	var err error
-	s.queue, err = queue.Connect(queue.Options{URL: s.nats.URL(), Name: "chaos", Log: zap.NewNop()})
+	s.queue, err = queue.Connect(queue.Options{URL: s.natsURL(), Name: "chaos", Log: zap.NewNop()})
 	require.NoError(t, err)
 	t.Cleanup(s.queue.Close)
-	require.NoError(t, s.queue.Setup(t.Context(), 0))
+	require.NoError(t, s.queue.Setup(t.Context(), p.natsNodes))
 	s.store = s.openStore()
 	require.NoError(t, s.directory().Save(t.Context(), s.store))
 	return s
+}
+
+func (s *site) startNATS() {
+	s.nats = servertest.StartNATS(s.t)
+	s.nets["nats"] = newProxy(s.t, s.nats.Address())
+	s.fleetNATS = "nats://" + s.nets["nats"].address()
+}
+
+// natsURL is where NATS is reached by what is not of the fleet.
+func (s *site) natsURL() string {
+	if s.cluster != nil {
+		return s.cluster.URL()
+	}
+	return s.nats.URL()
 }
 
 func (s *site) openStore() *prefs.Store {
@@ -99,7 +125,7 @@ func (s *site) startWorker(env ...string) *servertest.Process {
 	}
 	keys := s.far.keys
 	worker := servertest.NewProcess(s.t, `"working"`, env, path, "worker",
-		"--nats-url", "nats://"+s.nets["nats"].address(), "--redis-url", "redis://"+s.nets["redis"].address()+"/0",
+		"--nats-url", s.fleetNATS, "--redis-url", "redis://"+s.nets["redis"].address()+"/0",
 		"--secrets-key", secretsKey, "--metrics-addr", "off", "--webhook-allow", "127.0.0.0/8", "--webhook-timeout", "3s",
 		"--concurrency", strings.Join(concurrency, ","), "--retry-initial", "500ms", "--retry-max", "3s",
 		"--smtp-url", "smtp://"+s.nets["email"].address()+"?tls=none", "--smtp-from", "tocsin@example.com",

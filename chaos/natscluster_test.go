@@ -1,0 +1,181 @@
+package chaos
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"tocsin/queue"
+	"tocsin/servertest"
+)
+
+// natsClusterFaults are what happens to three nats-servers that keep every
+// stream three times, and to the network between them.
+func natsClusterFaults() []fault {
+	faults := []fault{
+		{name: "leaders are killed", does: killLeaders},
+		{name: "each node is killed in turn", does: killNodes},
+		{name: "a node is cut off from the others", does: isolate(mood{refuse: true})},
+		{name: "half-open between a node and the others", does: isolate(mood{halfOpen: true})},
+		{name: "a rolling restart", does: roll},
+		{name: "two nodes are lost", does: loseNodes(2)},
+		{name: "all nodes are lost", does: loseNodes(3)},
+	}
+	for i := range faults {
+		faults[i].on.natsNodes = 3
+	}
+	return faults
+}
+
+func TestEveryFaultOfANATSCluster(t *testing.T) {
+	if !*full {
+		t.Skip("with -full, as make chaos does")
+	}
+	runAll(t, natsClusterFaults())
+}
+
+// startNATSCluster starts nodes that reach each other, and are reached by the
+// fleet, through proxies alone: nets has one for the clients of each, by its
+// name, and one for each way between two; see between.
+func (s *site) startNATSCluster(nodes int) {
+	s.t.Helper()
+	s.cluster = servertest.StartNATSCluster(s.t, nodes, func(from, to int, routes string) string {
+		way := newProxy(s.t, routes)
+		s.nets[between(fmt.Sprint("nats-", from), fmt.Sprint("nats-", to))] = way
+		return way.address()
+	})
+	var urls []string
+	for _, node := range s.cluster.Nodes {
+		s.nets[node.Name] = newProxy(s.t, node.Address())
+		urls = append(urls, "nats://"+s.nets[node.Name].address())
+	}
+	s.fleetNATS = strings.Join(urls, ",")
+}
+
+func between(from, to string) string { return from + " to " + to }
+
+func (s *site) natsServers() map[string]*servertest.NATSProcess {
+	if s.cluster == nil {
+		return map[string]*servertest.NATSProcess{"nats-server": s.nats}
+	}
+	servers := map[string]*servertest.NATSProcess{}
+	for _, node := range s.cluster.Nodes {
+		servers[node.Name] = node.NATSProcess
+	}
+	return servers
+}
+
+// killLeaders kills who leads at the moment: the deliveries, the events, and the
+// cluster itself.
+func killLeaders(s *site) {
+	for _, leader := range []func() *servertest.NATSNode{
+		func() *servertest.NATSNode { return s.leaderOf(queue.DeliveryStream) },
+		s.cluster.MetaLeader,
+		func() *servertest.NATSNode { return s.leaderOf(queue.EventStream) },
+	} {
+		s.killNode(leader())
+	}
+}
+
+func killNodes(s *site) {
+	for _, node := range s.cluster.Nodes {
+		s.killNode(node)
+	}
+}
+
+// killNode is away for a time in which the others may, or may not, have chosen
+// another leader.
+func (s *site) killNode(node *servertest.NATSNode) {
+	node.Stop()
+	s.pause(12 * time.Second)
+	node.Start()
+	s.cluster.AwaitHealth()
+}
+
+func (s *site) leaderOf(stream string) *servertest.NATSNode {
+	s.t.Helper()
+	js := servertest.JetStream(s.t, s.natsURL())
+	name := ""
+	require.Eventually(s.t, func() bool {
+		handle, err := js.Stream(s.t.Context(), stream)
+		if err == nil {
+			name = handle.CachedInfo().Cluster.Leader
+		}
+		return name != ""
+	}, time.Minute, 50*time.Millisecond, "nobody leads %s", stream)
+	return s.cluster.Node(name)
+}
+
+// isolate does something to the network between the leader of the deliveries and
+// the other nodes. The whole fleet is connected to that leader, which can do
+// nothing any more, and stays connected.
+func isolate(m mood) func(s *site) {
+	return func(s *site) {
+		lonely := s.leaderOf(queue.DeliveryStream)
+		s.gatherAt(lonely)
+		ways := s.waysOf(lonely)
+		for _, way := range ways {
+			way.become(m)
+			if m.refuse {
+				way.cut()
+			}
+		}
+		time.Sleep(20 * time.Second) // others are elected after 4 to 9
+		for _, way := range ways {
+			way.become(mood{})
+		}
+		s.cluster.AwaitHealth()
+	}
+}
+
+func (s *site) waysOf(node *servertest.NATSNode) (ways []*proxy) {
+	for _, other := range s.cluster.Nodes {
+		if other != node {
+			ways = append(ways, s.nets[between(node.Name, other.Name)], s.nets[between(other.Name, node.Name)])
+		}
+	}
+	return ways
+}
+
+// gatherAt makes every worker connect to one node.
+func (s *site) gatherAt(node *servertest.NATSNode) {
+	s.t.Helper()
+	for _, other := range s.cluster.Nodes {
+		if other != node {
+			s.nets[other.Name].become(mood{refuse: true})
+			s.nets[other.Name].cut()
+		}
+	}
+	require.Eventually(s.t, func() bool { return s.nets[node.Name].carries() >= len(s.workers) }, time.Minute, 50*time.Millisecond)
+	for _, other := range s.cluster.Nodes {
+		s.nets[other.Name].become(mood{})
+	}
+}
+
+// roll restarts one node after the other, each when all before it have what they
+// missed, as an upgrade does.
+func roll(s *site) {
+	for _, node := range s.cluster.Nodes {
+		require.Zero(s.t, node.Terminate(), node.Name)
+		node.Start()
+		s.cluster.AwaitHealth()
+	}
+}
+
+// loseNodes kills so many that those left cannot agree on anything.
+func loseNodes(n int) func(s *site) {
+	return func(s *site) {
+		lost := s.cluster.Nodes[:n]
+		for _, node := range lost {
+			node.Stop()
+		}
+		time.Sleep(10 * time.Second)
+		for _, node := range lost {
+			node.Start()
+		}
+		s.cluster.AwaitHealth()
+	}
+}
