@@ -23,6 +23,8 @@ func natsClusterFaults() []fault {
 		{name: "a rolling restart", does: roll},
 		{name: "two nodes are lost", does: loseNodes(2)},
 		{name: "all nodes are lost", does: loseNodes(3)},
+		{name: "a worker dies between routing and ack, and nodes restart", does: rolledAfter("before ack: done"), most: inFlight},
+		{name: "a worker dies in a fan-out to 10,000, and nodes restart", does: rolledInLargeFanOut, most: inFlight},
 	}
 	for i := range faults {
 		faults[i].on.natsNodes = 3
@@ -178,4 +180,35 @@ func loseNodes(n int) func(s *site) {
 		}
 		s.cluster.AwaitHealth()
 	}
+}
+
+// rolledAfter is a worker that dies at a point, and a rolling restart before its
+// messages are handed out again: nodes that were restarted know the ids of those
+// messages alone that are still there, and would store the others once more.
+func rolledAfter(point string) func(s *site) {
+	return func(s *site) {
+		s.dieAt(point, 1+s.chance.IntN(3))
+		s.startWorker()
+		roll(s)
+	}
+}
+
+// rolledInLargeFanOut begins the restart when all that was stored of the fan-out
+// has arrived, so that no node knows of it any more.
+func rolledInLargeFanOut(s *site) {
+	const chunks = 2
+	s.dieInLargeFanOut(chunks)
+	stored := chunks * largeSize / chunksOfLarge
+	require.Eventually(s.t, func() bool { return s.arrivedAtLarge() >= stored }, time.Minute, 100*time.Millisecond)
+	roll(s)
+}
+
+func (s *site) arrivedAtLarge() (n int) {
+	received, _ := s.far.log.Since(0)
+	for _, r := range received {
+		if strings.HasPrefix(r.To, "/ok/"+largeAccount+"-") {
+			n++
+		}
+	}
+	return n
 }

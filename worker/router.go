@@ -172,8 +172,8 @@ func (r *Router) fanOut(ctx context.Context, event schema.Event, published queue
 			stored[p.User] = true
 			r.planned(p)
 		}
-		if faultpoint.On {
-			faultpoint.Reached("fan-out: chunk stored")
+		if faultpoint.On && len(recipients) >= largeAccount {
+			faultpoint.Reached("fan-out: chunk of a large account stored")
 		}
 	}
 	if ending = EventRouted; found == 0 {
