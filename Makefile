@@ -30,7 +30,7 @@ bench: needs-redis-server build
 	bin/tocsin bench run $(BENCH)
 
 # Everything that can go wrong with servers, network, far ends and workers, one
-# fault at a time, under load: some twenty minutes on two cores. Prints a table;
+# fault at a time, under load: some thirty minutes on two cores. Prints a table;
 # fails if a delivery is lost. CHAOS='-seed 7' for another order and other
 # times, CHAOS='-test.run EveryFault/Redis' for some of the faults.
 chaos: needs-redis-server

@@ -25,11 +25,11 @@ type verdict struct {
 
 // evidence is what there is to judge by.
 type evidence struct {
-	plans    map[[2]string]schema.Record // by event and user
-	ends     map[string]schema.Record    // by delivery: the newest that ends it
-	letters  map[string]bool             // deliveries that lie dead
-	accepted map[string]int              // by far ends
-	notices  map[string]bool             // deliveries to owners, of what happened to their endpoints
+	plans    map[[2]string][]schema.Record // by event and user; more than one if the first could not be stored
+	ends     map[string]schema.Record      // by delivery: the newest that ends it
+	letters  map[string]bool               // deliveries that lie dead
+	accepted map[string]int                // by far ends
+	notices  map[string]bool               // deliveries to owners, of what happened to their endpoints
 }
 
 // judge follows every event that was published to every member of its account.
@@ -41,13 +41,14 @@ func (s *site) judge(events []published, calm time.Time) verdict {
 	known := map[string]bool{}
 	for _, p := range events {
 		for _, m := range membersOf(p.event.Account) {
-			plan, planned := e.plans[[2]string{p.event.ID, m.user}]
-			if !planned {
+			plans := e.plans[[2]string{p.event.ID, m.user}]
+			if len(plans) == 0 {
 				v.blame("event %s of %s: nobody decided about %s", p.event.ID, p.event.Account, m.user)
 				continue
 			}
+			plan := plans[len(plans)-1]
 			v.blameFor(p.event, m, plan)
-			for _, d := range plan.Deliveries {
+			for _, d := range e.deliveries(plans) {
 				known[d.ID] = true
 				v.follow(e, plan, d)
 				if end := e.ends[d.ID]; p.at.Before(calm) {
@@ -64,6 +65,20 @@ func (s *site) judge(events []published, calm time.Time) verdict {
 	}
 	v.blameAudit(s.audit(), len(e.notices))
 	return v
+}
+
+// deliveries are those of the last plan, and of plans before it what was stored
+// all the same.
+func (e evidence) deliveries(plans []schema.Record) (all []schema.Planned) {
+	for i, plan := range slices.Backward(plans) {
+		for _, d := range plan.Deliveries {
+			last, stored := i == len(plans)-1, e.ends[d.ID].Kind != ""
+			if (last || stored) && !slices.Contains(all, d) {
+				all = append(all, d)
+			}
+		}
+	}
+	return all
 }
 
 func (v *verdict) blame(format string, args ...any) {
@@ -125,7 +140,7 @@ func (v *verdict) blameAudit(r ledger.Result, notices int) {
 
 func (s *site) evidence() evidence {
 	s.t.Helper()
-	e := evidence{plans: map[[2]string]schema.Record{}, ends: map[string]schema.Record{}, letters: map[string]bool{}, notices: map[string]bool{}}
+	e := evidence{plans: map[[2]string][]schema.Record{}, ends: map[string]schema.Record{}, letters: map[string]bool{}, notices: map[string]bool{}}
 	for r, err := range s.queue.Ledger(s.t.Context(), queue.LedgerQuery{}) {
 		require.NoError(s.t, err)
 		switch {
@@ -134,7 +149,8 @@ func (s *site) evidence() evidence {
 				e.notices[d.ID] = true
 			}
 		case r.Kind == schema.RecordPlanned:
-			e.plans[[2]string{r.Event, r.User}] = r
+			key := [2]string{r.Event, r.User}
+			e.plans[key] = append(e.plans[key], r)
 		case r.Kind.Ends():
 			e.ends[r.Delivery] = r
 		}
@@ -155,7 +171,7 @@ func (s *site) audit() (result ledger.Result) {
 	path, err := program()
 	require.NoError(s.t, err)
 	// It exits 1 if something is missing, and says what; the judge does too.
-	out, err := exec.CommandContext(s.t.Context(), path, "ledger", "audit", "-o", "json", "--since", "1h", "--nats-url", s.nats.URL()).Output()
+	out, err := exec.CommandContext(s.t.Context(), path, "ledger", "audit", "-o", "json", "--since", "1h", "--nats-url", s.natsURL()).Output()
 	if len(out) == 0 {
 		require.NoError(s.t, err)
 	}

@@ -34,15 +34,18 @@ func (s *site) dieAt(point string, n int, publish ...func()) {
 	s.gone(doomed)
 }
 
-// largeFanOut kills a worker in the midst of the fan-out of an account with
-// 10,000 members. No other worker routes, so that it gets the event.
-func largeFanOut(s *site) {
+func largeFanOut(s *site) { s.dieInLargeFanOut(chunksOfLarge / 3) }
+
+// dieInLargeFanOut kills a worker in the midst of the fan-out of an account with
+// 10,000 members, when so many chunks are stored. No other worker routes, so that
+// it gets the event.
+func (s *site) dieInLargeFanOut(chunks int) {
 	s.settleLarge()
 	for _, w := range s.workers {
 		require.Zero(s.t, w.Terminate())
 	}
 	s.workers = nil
-	s.dieAt("fan-out: chunk stored", chunksOfLarge/3, func() { s.load.one(largeAccount) })
+	s.dieAt("fan-out: chunk of a large account stored", chunks, func() { s.load.one(largeAccount) })
 	s.startWorker()
 	s.startWorker()
 }

@@ -51,6 +51,13 @@ func (p *proxy) address() string {
 	return net.JoinHostPort("127.0.0.1", strconv.Itoa(p.listener.Addr().(*net.TCPAddr).Port))
 }
 
+// carries counts the connections that are open.
+func (p *proxy) carries() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.open) / 2
+}
+
 // become changes the network, also for connections that are open.
 func (p *proxy) become(m mood) {
 	p.mu.Lock()

@@ -145,7 +145,7 @@ func freezeLonelyMaster(s *site) {
 // masters.
 func (s *site) reportOthers(began, ended time.Time) {
 	elsewhere := s.elsewhere()
-	plans := s.evidence().plans
+	e := s.evidence()
 	_, accepted := s.far.accepted()
 	var took []time.Duration
 	expected := 0
@@ -158,7 +158,7 @@ func (s *site) reportOthers(began, ended time.Time) {
 				continue // fails now and then by itself
 			}
 			expected += len(m.wanted(p.event.Type))
-			for _, d := range plans[[2]string{p.event.ID, m.user}].Deliveries {
+			for _, d := range e.deliveries(e.plans[[2]string{p.event.ID, m.user}]) {
 				if at, arrived := accepted[d.ID]; arrived && at.Before(ended) {
 					took = append(took, at.Sub(p.at))
 				}

@@ -22,7 +22,7 @@ const patience = 3 * time.Minute
 // no delivery in a queue or in hand.
 func (s *site) settle() {
 	s.t.Helper()
-	js := servertest.JetStream(s.t, s.nats.URL())
+	js := servertest.JetStream(s.t, s.natsURL())
 	var left string
 	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(200 * time.Millisecond) {
 		if left = s.waiting(js); left == "" {
@@ -67,7 +67,7 @@ func workQueues() []string {
 // inHand counts the deliveries that workers have taken and not acknowledged.
 func (s *site) inHand() int {
 	s.t.Helper()
-	js := servertest.JetStream(s.t, s.nats.URL())
+	js := servertest.JetStream(s.t, s.natsURL())
 	held := 0
 	for _, stream := range workQueues() {
 		handle, err := js.Stream(s.t.Context(), stream)
@@ -95,7 +95,10 @@ const idleShare = 0.15
 // rest waits until every process is idle.
 func (s *site) rest() {
 	s.t.Helper()
-	processes := map[string]*servertest.Process{"nats-server": s.nats.Process}
+	processes := map[string]*servertest.Process{}
+	for name, p := range s.natsServers() {
+		processes[name] = p.Process
+	}
 	if s.redis != nil {
 		processes["redis-server"] = s.redis.Process
 	}

@@ -28,11 +28,14 @@ type site struct {
 	t      *testing.T
 	chance *rand.Rand // of this run; not for use by several goroutines
 
-	nats  *servertest.NATSProcess
-	redis *servertest.RedisServer // nil where there is a group
-	group *servertest.RedisGroup
-	far   *farEnds
-	nets  map[string]*proxy // by what is behind: "nats", "redis", "webhook", "ios", "email"
+	nats    *servertest.NATSProcess // nil where there is a cluster
+	cluster *servertest.NATSCluster // nil where there is one nats-server
+	redis   *servertest.RedisServer // nil where there is a group
+	group   *servertest.RedisGroup
+	far     *farEnds
+	nets    map[string]*proxy // by what is behind: "nats", "redis", "webhook", "ios", "email"; see withNATSCluster
+
+	fleetNATS string // where workers look for NATS
 
 	queue   *queue.Queue // not through a proxy
 	store   *prefs.Store // likewise
@@ -64,8 +67,9 @@ func newSite(t *testing.T, seed uint64, options ...func(*site)) *site {
 	for _, option := range options {
 		option(s)
 	}
-	s.nats = servertest.StartNATS(t)
-	s.nets["nats"] = newProxy(t, s.nats.Address())
+	if s.cluster == nil {
+		s.startNATS()
+	}
 	if s.group == nil {
 		s.redis = servertest.StartRedis(t, "--appendonly", "yes", "--appendfsync", "everysec")
 		s.nets["redis"] = newProxy(t, s.redis.Address())
@@ -75,13 +79,27 @@ func newSite(t *testing.T, seed uint64, options ...func(*site)) *site {
 		s.nets[channel] = newProxy(t, address)
 	}
 	var err error
-	s.queue, err = queue.Connect(queue.Options{URL: s.nats.URL(), Name: "chaos", Partitions: *partitions, Log: zap.NewNop()})
+	s.queue, err = queue.Connect(queue.Options{URL: s.natsURL(), Name: "chaos", Partitions: *partitions, Log: zap.NewNop()})
 	require.NoError(t, err)
 	t.Cleanup(s.queue.Close)
-	require.NoError(t, s.queue.Setup(t.Context(), 0))
+	require.NoError(t, s.queue.Setup(t.Context(), len(s.natsServers())))
 	s.store = s.openStore()
 	require.NoError(t, s.directory().Save(t.Context(), s.store))
 	return s
+}
+
+func (s *site) startNATS() {
+	s.nats = servertest.StartNATS(s.t)
+	s.nets["nats"] = newProxy(s.t, s.nats.Address())
+	s.fleetNATS = "nats://" + s.nets["nats"].address()
+}
+
+// natsURL is where NATS is reached by what is not of the fleet.
+func (s *site) natsURL() string {
+	if s.cluster != nil {
+		return s.cluster.URL()
+	}
+	return s.nats.URL()
 }
 
 func (s *site) openStore() *prefs.Store {
@@ -122,7 +140,7 @@ func (s *site) startWorker(env ...string) *servertest.Process {
 	}
 	keys := s.far.keys
 	worker := servertest.NewProcess(s.t, `"working"`, env, path, "worker",
-		"--nats-url", "nats://"+s.nets["nats"].address(), "--redis-url", s.workersRedis(),
+		"--nats-url", s.fleetNATS, "--redis-url", s.workersRedis(),
 		"--secrets-key", secretsKey, "--metrics-addr", "off", "--webhook-allow", "127.0.0.0/8", "--webhook-timeout", "3s",
 		"--partitions", strconv.Itoa(*partitions), "--concurrency", strings.Join(concurrency, ","), "--retry-initial", "500ms", "--retry-max", "3s",
 		"--smtp-url", "smtp://"+s.nets["email"].address()+"?tls=none", "--smtp-from", "tocsin@example.com",

@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"cmp"
+	"hash/maphash"
 	"slices"
 	"strings"
 
@@ -19,6 +20,8 @@ type Audit struct {
 	routed     uint64
 	names      map[string]string  // one copy of each text that many deliveries share
 	nobody     map[[2]string]bool // events by source and id that nobody was told of
+	plans      map[uint64]*plan   // the newest of each event for each user, by their hash
+	seed       maphash.Seed
 }
 
 // traced is what the audit knows of a delivery. It holds no more than that: there
@@ -28,6 +31,7 @@ type traced struct {
 	id        string
 	channel   string
 	target    string
+	begun     bool // something has become of it, so that it was stored
 	end       schema.RecordKind
 	round     int // of replays, that the end belongs to
 	delivered int
@@ -38,12 +42,19 @@ type traced struct {
 type plan struct {
 	account, user, source, event string
 	sequence                     uint64
+	at                           int64    // when it was made, in nanoseconds
+	off                          []string // channels that the plan after it skips
+}
+
+func (p *plan) sameAs(other *plan) bool {
+	return p.event == other.event && p.source == other.source && p.user == other.user
 }
 
 // NewAudit makes an audit that knows of nothing.
 func NewAudit() *Audit {
 	return &Audit{
 		deliveries: map[string]*traced{}, waiting: map[string]bool{}, stuck: map[string]bool{}, names: map[string]string{}, nobody: map[[2]string]bool{},
+		plans: map[uint64]*plan{}, seed: maphash.MakeSeed(),
 	}
 }
 
@@ -87,14 +98,17 @@ func (a *Audit) Add(r schema.Record) {
 		a.nobody[[2]string{r.Source, r.Event}] = true
 	}
 	if r.Kind == schema.RecordPlanned {
-		p := &plan{a.name(r.Account), a.name(r.User), a.name(r.Source), r.Event, r.Sequence}
+		p := a.plan(r)
 		for _, d := range r.Deliveries {
 			t := a.trace(d.ID)
-			t.plan, t.channel, t.target = p, a.name(d.Channel), a.name(d.Target)
+			if t.plan == nil || t.plan.at < p.at {
+				t.plan, t.channel, t.target = p, a.name(d.Channel), a.name(d.Target)
+			}
 		}
 		return
 	}
 	t := a.trace(r.Delivery)
+	t.begun = true
 	switch {
 	case r.Replay > t.round, r.Replay == t.round && r.Kind.Ends():
 		t.round, t.end = r.Replay, ""
@@ -105,6 +119,33 @@ func (a *Audit) Add(r schema.Record) {
 	if at := r.At.UnixNano(); r.Kind == schema.RecordDelivered && at != t.last {
 		t.delivered, t.last = t.delivered+1, at
 	}
+}
+
+// plan remembers a record of kind planned, and what it changes about the one
+// before it. An event is planned again if its deliveries could not be stored, and
+// its user may have changed their mind by then.
+func (a *Audit) plan(r schema.Record) *plan {
+	p := &plan{account: a.name(r.Account), user: a.name(r.User), source: a.name(r.Source), event: r.Event, sequence: r.Sequence, at: r.At.UnixNano()}
+	key := maphash.Comparable(a.seed, [...]string{p.event, p.source, p.user})
+	before := a.plans[key]
+	switch {
+	case before == nil || !before.sameAs(p):
+		a.plans[key] = p
+	case before.at < p.at:
+		a.plans[key] = p
+		for _, skipped := range r.Skipped {
+			before.off = append(before.off, a.name(skipped.Channel))
+		}
+	}
+	return p
+}
+
+// withdrawn reports whether nothing is to become of a delivery: it was not
+// stored, and the next plan of its event says why it is not to be made. One that
+// the next plan does not speak of is none: of an event that is routed again only
+// what there never was is planned.
+func (a *Audit) withdrawn(t *traced) bool {
+	return slices.Contains(t.plan.off, t.channel) && !t.begun && !a.waiting[t.id] && !a.stuck[t.id]
 }
 
 func (a *Audit) trace(id string) *traced {
@@ -148,11 +189,12 @@ type Loss struct {
 }
 
 // Result counts the deliveries whose plan the audit has seen. Others were
-// planned before the time that is audited.
+// planned before the time that is audited. What the next plan of the same event
+// skips counts only if it was stored.
 func (a *Audit) Result() Result {
 	result := Result{Nobody: len(a.nobody), Stuck: len(a.stuck), Missing: []Loss{}, Double: []Loss{}}
 	for id, t := range a.deliveries {
-		if t.plan == nil {
+		if t.plan == nil || a.withdrawn(t) {
 			continue
 		}
 		result.Planned++

@@ -139,6 +139,21 @@ func TestStoryOfAReplayThatWasAskedForTwice(t *testing.T) {
 	require.Len(t, stories[0].Deliveries[0].Records, 3)
 }
 
+// Its deliveries could not be stored, and its user changed their mind before they
+// were planned again: there is nothing that waits.
+func TestStoryOfAnEventThatWasPlannedAgain(t *testing.T) {
+	t.Parallel()
+	off := planned("e1", after(1), "email")
+	off.Skipped = append(off.Skipped, schema.Skipped{Channel: "webhook", Rule: schema.RuleChosenOff})
+	stories, err := ledger.Stories(each(planned("e1", noon, "webhook", "email"), off))
+	require.NoError(t, err)
+	require.Len(t, stories[0].Deliveries, 1)
+	require.Equal(t, "email", stories[0].Deliveries[0].Channel)
+	stories, err = ledger.Stories(each(planned("e1", noon, "webhook"), off, record(schema.RecordSuppressed, "e1", "webhook", after(2))))
+	require.NoError(t, err)
+	require.Len(t, stories[0].Deliveries, 2, "it was stored all the same")
+}
+
 func TestStoriesComeNewestFirst(t *testing.T) {
 	t.Parallel()
 	stories, err := ledger.Stories(each(planned("e1", after(1), "email"), planned("e2", after(2), "email"), planned("e3", after(3))))
@@ -181,6 +196,8 @@ func TestAudit(t *testing.T) {
 	lost := ledger.Loss{Delivery: "e1-webhook", Account: "acme", User: "ada", Channel: "webhook", Target: "main", Source: "/p", Event: "e1"}
 	double := lost
 	double.Times = 2
+	off := planned("e1", after(1))
+	off.Skipped = append(off.Skipped, schema.Skipped{Channel: "webhook", Rule: schema.RuleChosenOff})
 	for name, test := range map[string]struct {
 		records []schema.Record
 		waits   bool
@@ -201,6 +218,12 @@ func TestAudit(t *testing.T) {
 		"reached nobody":            {records: []schema.Record{{Kind: schema.RecordPlanned, User: schema.Nobody, Event: "e2"}}, want: ledger.Result{Nobody: 1}},
 		"planned before the time":   {records: []schema.Record{delivered(1)}},
 		"planned twice":             {records: []schema.Record{plan, plan, delivered(1)}, want: ledger.Result{Planned: 1, Delivered: 1}},
+		"off when planned again":    {records: []schema.Record{plan, off}},
+		"off, and looked at again":  {records: []schema.Record{plan, off, plan, off}},
+		"on when planned again":     {records: []schema.Record{plan, off, planned("e1", after(2), "webhook")}, want: ledger.Result{Planned: 1, Missing: []ledger.Loss{lost}}},
+		"off, and stored before":    {records: []schema.Record{plan, off}, waits: true, want: ledger.Result{Planned: 1, Waiting: 1}},
+		"off, and lost in a retry":  {records: []schema.Record{plan, record(schema.RecordFailed, "e1", "webhook", after(1), attempt(1)), off}, want: ledger.Result{Planned: 1, Missing: []ledger.Loss{lost}}},
+		"lost, and routed again":    {records: []schema.Record{plan, planned("e1", after(1))}, want: ledger.Result{Planned: 1, Missing: []ledger.Loss{lost}}},
 		"its event is being routed": {records: []schema.Record{plan}, routing: true, want: ledger.Result{Planned: 1, Waiting: 1}},
 		"ended while it was read":   {records: []schema.Record{plan, delivered(1)}, waits: true, want: ledger.Result{Planned: 1, Delivered: 1}},
 	} {

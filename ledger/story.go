@@ -135,6 +135,7 @@ func begin(r schema.Record) *story {
 func (s *story) add(r schema.Record) {
 	if r.Kind == schema.RecordPlanned {
 		s.Summary, s.Sequence, s.Skipped, s.At = r.Summary, r.Sequence, r.Skipped, r.At
+		s.withdraw(r.Skipped)
 		for _, p := range r.Deliveries {
 			s.delivery(p)
 		}
@@ -145,6 +146,14 @@ func (s *story) add(r schema.Record) {
 		d.State, d.Next = state, r.Next
 		d.Records = append(d.Records, r)
 	}
+}
+
+// withdraw forgets deliveries that an earlier plan meant, and of which nothing is
+// told, in channels that the newest plan skips; see Audit.
+func (s *story) withdraw(skipped []schema.Skipped) {
+	maps.DeleteFunc(s.deliveries, func(_ string, d *Delivery) bool {
+		return len(d.Records) == 0 && slices.ContainsFunc(skipped, func(by schema.Skipped) bool { return by.Channel == d.Channel })
+	})
 }
 
 func (s *story) delivery(p schema.Planned) *Delivery {

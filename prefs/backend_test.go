@@ -45,6 +45,7 @@ func TestStore(t *testing.T) {
 	specifications := map[string]func(*testing.T, fixture){
 		"claim":                             testClaim,
 		"claim where scripts are forgotten": testClaimWhereScriptsAreForgotten,
+		"progress of a fan-out":             testProgressOfAFanOut,
 		"claims expire":                     testClaimsExpire,
 		"one of many duplicates is routed":  testOneOfManyDuplicatesIsRouted,
 		"outages":                           testOutages,

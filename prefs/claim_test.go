@@ -84,3 +84,25 @@ func testClaimWhereScriptsAreForgotten(t *testing.T, f fixture) {
 		require.Equal(t, prefs.ClaimNew, claim)
 	}
 }
+
+func testProgressOfAFanOut(t *testing.T, f fixture) {
+	e := schema.Event{Source: "/stacks", ID: "1"}
+	stored := func(e schema.Event, seq uint64) []string {
+		users, err := f.Stored(t.Context(), e, seq)
+		require.NoError(t, err)
+		return users
+	}
+	require.Empty(t, stored(e, 7))
+	require.NoError(t, f.NoteStored(t.Context(), e, 7, []string{"ada", "bob"}))
+	require.NoError(t, f.NoteStored(t.Context(), e, 7, []string{"eve"}))
+	require.ElementsMatch(t, []string{"ada", "bob", "eve"}, stored(e, 7))
+	require.Empty(t, stored(e, 8), "of another message")
+	require.Empty(t, stored(schema.Event{Source: "/stacks", ID: "2"}, 7), "of another event")
+	keys, err := f.redis.Keys(t.Context(), "tocsin:event:*").Result()
+	require.NoError(t, err)
+	require.Len(t, keys, 1)
+	require.Greater(t, f.redis.PTTL(t.Context(), keys[0]).Val(), time.Duration(0), "a fan-out that nobody goes on with is forgotten")
+
+	require.NoError(t, f.ForgetStored(t.Context(), e, 7))
+	require.Empty(t, stored(e, 7))
+}

@@ -21,6 +21,7 @@
 //	tocsin:user:{U}:pending/<channel>/<id>   settings that wait for a proof, sealed; expires
 //	tocsin:quota:<name>          how often something that is bounded was done; expires
 //	tocsin:event:<hash>          which stream sequence of an event is routed; expires
+//	tocsin:event:<hash>:stored:<sequence>  members for whom a large event is stored, while it is routed; expires
 //	tocsin:link:<id>             a settings link that was used; expires when the link does
 package prefs
 

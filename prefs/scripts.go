@@ -181,3 +181,11 @@ if held and held ~= ARGV[1] then return 0 end
 redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
 return 1
 `)
+
+// noteStored adds members to those for whom an event is stored.
+// KEYS progress; ARGV milliseconds to keep it, user, user, ...
+var noteStored = redis.NewScript(`
+redis.call('RPUSH', KEYS[1], unpack(ARGV, 2))
+redis.call('PEXPIRE', KEYS[1], ARGV[1])
+return 1
+`)

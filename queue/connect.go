@@ -48,6 +48,7 @@ type Queue struct {
 
 	lost       atomic.Pointer[error] // how the connection broke, or could not be made, last
 	unprepared atomic.Pointer[error] // why the streams have not been seen; nil: they have
+	headless   headless
 }
 
 // Connect opens the connection. It is kept, and found again after an outage of

@@ -130,6 +130,7 @@ func (l lane) run(stop, work context.Context) {
 			continue
 		}
 		consumer = nil // whatever became of it, it is made anew or put right
+		l.queue.seekLeader(err)
 		l.rest(stop, outages.NextBackOff(), err)
 	}
 }

@@ -65,6 +65,7 @@ func (q *Queue) Setup(ctx context.Context, replicas int) error {
 	err := q.setup(ctx, replicas)
 	if err != nil {
 		q.unprepared.Store(&err)
+		q.seekLeader(err)
 	} else {
 		q.unprepared.Store(nil)
 	}

@@ -18,6 +18,7 @@ type NATSProcess struct {
 	address string
 	dir     string
 	file    string // of its configuration
+	more    string // of it, beside the block "jetstream"
 }
 
 // natsServer builds the program nats-server, of the version that go.mod names,
@@ -47,8 +48,7 @@ func StartNATS(t testing.TB, limits ...string) *NATSProcess {
 	dir := t.TempDir()
 	var said string
 	for range portTries {
-		n := &NATSProcess{address: freeAddress(t), dir: dir, file: filepath.Join(dir, "nats.conf")}
-		n.Process = NewProcess(t, "Server is ready", nil, program, "-c", n.file)
+		n := newNATSProcess(t, program, dir, "")
 		n.Limit(limits...)
 		if said = n.launch(); said == "" {
 			return n
@@ -58,12 +58,19 @@ func StartNATS(t testing.TB, limits ...string) *NATSProcess {
 	return nil
 }
 
+func newNATSProcess(t testing.TB, program, dir, more string) *NATSProcess {
+	t.Helper()
+	n := &NATSProcess{address: freeAddress(t), dir: dir, file: filepath.Join(dir, "nats.conf"), more: more}
+	n.Process = NewProcess(t, "Server is ready", nil, program, "-c", n.file)
+	return n
+}
+
 // Limit sets what the next Start adds to the block "jetstream", line by line.
 func (n *NATSProcess) Limit(lines ...string) {
 	n.t.Helper()
 	host, port, _ := net.SplitHostPort(n.address)
-	config := fmt.Sprintf("host: %s\nport: %s\njetstream {\n  store_dir: %q\n  sync_interval: 1s\n  %s\n}\n",
-		host, port, n.dir, strings.Join(lines, "\n  "))
+	config := fmt.Sprintf("host: %s\nport: %s\njetstream {\n  store_dir: %q\n  sync_interval: 1s\n  %s\n}\n%s",
+		host, port, n.dir, strings.Join(lines, "\n  "), n.more)
 	if err := os.WriteFile(n.file, []byte(config), 0o600); err != nil {
 		n.t.Fatal(err)
 	}

@@ -20,10 +20,16 @@ import (
 	"tocsin/schema"
 )
 
-// claims keeps an event that was published twice from being routed twice.
+// claims keeps an event that was published twice from being routed twice, and
+// one that is handed out twice from being stored twice.
 type claims interface {
 	Claim(ctx context.Context, e schema.Event, sequence uint64) (prefs.Claim, error)
 	MarkRouted(ctx context.Context, e schema.Event, sequence uint64) error
+
+	// How far the fan-out of a large account has come.
+	Stored(ctx context.Context, e schema.Event, sequence uint64) (users []string, err error)
+	NoteStored(ctx context.Context, e schema.Event, sequence uint64, users []string) error
+	ForgetStored(ctx context.Context, e schema.Event, sequence uint64) error
 }
 
 // outages remembers since when a resource is down.
@@ -126,8 +132,9 @@ func deathOf(err error) queue.Death {
 }
 
 // progress holds the users whose plans are known to be stored, with all their
-// deliveries: a server that was killed remembers no ids of those that have left
-// its queue since, and would store them once more.
+// deliveries: a server that was killed, and a cluster whose servers were restarted
+// one by one, remember no ids of those that have left their queue since, and would
+// store them once more.
 type progress map[string]bool
 
 func (r *Router) fanOut(ctx context.Context, event schema.Event, published queue.PublishedEvent, stored progress) (ending string, err error) {
@@ -156,6 +163,12 @@ func (r *Router) fanOut(ctx context.Context, event schema.Event, published queue
 		if !published.Deferred && len(recipients) >= largeAccount {
 			return eventDeferred, nil
 		}
+		large := len(recipients) >= largeAccount
+		if large && found == 0 {
+			if err := r.resume(ctx, event, sequence, stored); err != nil {
+				return "", err
+			}
+		}
 		found += len(recipients)
 		plans := slices.DeleteFunc(r.plan(event, sequence, recipients, r.Offered, planned),
 			func(p schema.Plan) bool { return stored[p.User] })
@@ -172,8 +185,13 @@ func (r *Router) fanOut(ctx context.Context, event schema.Event, published queue
 			stored[p.User] = true
 			r.planned(p)
 		}
-		if faultpoint.On {
-			faultpoint.Reached("fan-out: chunk stored")
+		if large {
+			if err := r.Claims.NoteStored(ctx, event, sequence, usersOf(recipients)); err != nil {
+				return "", err
+			}
+		}
+		if faultpoint.On && large {
+			faultpoint.Reached("fan-out: chunk of a large account stored")
 		}
 	}
 	if ending = EventRouted; found == 0 {
@@ -182,7 +200,33 @@ func (r *Router) fanOut(ctx context.Context, event schema.Event, published queue
 			return "", err
 		}
 	}
-	return ending, r.Claims.MarkRouted(ctx, event, sequence)
+	if err := r.Claims.MarkRouted(ctx, event, sequence); err != nil {
+		return "", err
+	}
+	if found >= largeAccount {
+		if err := r.Claims.ForgetStored(ctx, event, sequence); err != nil { // it is forgotten in time
+			r.Log.Warn("Redis still holds how far an event was routed", zap.Uint64("sequence", sequence), zap.Error(err))
+		}
+	}
+	return ending, nil
+}
+
+// resume learns how far another worker has come, before it died, with the event
+// of a large account. Of an event for few there is little to store once more.
+func (r *Router) resume(ctx context.Context, event schema.Event, sequence uint64, stored progress) error {
+	users, err := r.Claims.Stored(ctx, event, sequence)
+	for _, user := range users {
+		stored[user] = true
+	}
+	return err
+}
+
+func usersOf(recipients []prefs.Recipient) []string {
+	users := make([]string, len(recipients))
+	for i, r := range recipients {
+		users[i] = r.User
+	}
+	return users
 }
 
 // Plans says what an event means now by the offered channels, for all members of
