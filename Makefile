@@ -8,7 +8,7 @@ VULN    := golang.org/x/vuln/cmd/govulncheck@v1.9.0
 
 PROMTOOL = $(or $(shell PATH="$$PATH:bin" command -v promtool),$(GO) run github.com/prometheus/prometheus/cmd/promtool@v0.316.0)
 
-.PHONY: run test bench chaos check rules build vulnerabilities image clean
+.PHONY: run test bench chaos fuzz check rules build vulnerabilities image clean
 
 # Compiled without optimisation: on a new machine it is ready in half the time.
 run:
@@ -32,9 +32,17 @@ bench: needs-redis-server build
 # Everything that can go wrong with servers, network, far ends and workers, one
 # fault at a time, under load: some twenty minutes on two cores. Prints a table;
 # fails if a delivery is lost. CHAOS='-seed 7' for another order and other
-# times, CHAOS='-test.run EveryFault/Redis' for some of the faults.
+# times, CHAOS='-test.run EveryFault/Redis' for some of the faults. Then a minute
+# of fuzz for each parser: three quarters of an hour.
 chaos: needs-redis-server
 	$(GO) test -count 1 -timeout 60m -v ./chaos -args -full $(CHAOS)
+	@$(MAKE) --no-print-directory fuzz
+
+# Made-up input for every parser that outsiders reach, one after the other. What
+# breaks one is kept in testdata/fuzz beside it, and tried by every test after
+# that: commit it with what mends it. FUZZTIME=15s for a shorter run.
+fuzz: needs-redis-server
+	@GO='$(GO)' FUZZTIME='$(FUZZTIME)' .ci/fuzz
 
 check: rules
 	@test -z "$$(gofmt -l .)" || { echo "not gofmt-clean:"; gofmt -l .; exit 1; }
