@@ -32,11 +32,9 @@ bench: needs-redis-server build
 # Everything that can go wrong with servers, network, far ends and workers, one
 # fault at a time, under load: some twenty minutes on two cores. Prints a table;
 # fails if a delivery is lost. CHAOS='-seed 7' for another order and other
-# times, CHAOS='-test.run EveryFault/Redis' for some of the faults. Then a minute
-# of fuzz for each parser: three quarters of an hour.
+# times, CHAOS='-test.run EveryFault/Redis' for some of the faults.
 chaos: needs-redis-server
 	$(GO) test -count 1 -timeout 60m -v ./chaos -args -full $(CHAOS)
-	@$(MAKE) --no-print-directory fuzz
 
 # Made-up input for every parser that outsiders reach, one after the other. What
 # breaks one is kept in testdata/fuzz beside it, and tried by every test after
