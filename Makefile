@@ -8,7 +8,7 @@ VULN    := golang.org/x/vuln/cmd/govulncheck@v1.9.0
 
 PROMTOOL = $(or $(shell PATH="$$PATH:bin" command -v promtool),$(GO) run github.com/prometheus/prometheus/cmd/promtool@v0.316.0)
 
-.PHONY: run test bench chaos check rules build vulnerabilities image clean
+.PHONY: run test bench chaos fuzz check rules build vulnerabilities image clean
 
 # Compiled without optimisation: on a new machine it is ready in half the time.
 run:
@@ -36,6 +36,12 @@ bench: needs-redis-server build
 chaos: needs-redis-server
 	$(GO) test -count 1 -timeout 60m -v ./chaos -args -full $(CHAOS)
 	for n in 4 16; do $(GO) test -count 1 -v ./chaos -run TestFaultsTogether -args -partitions $$n $(CHAOS) || exit 1; done
+
+# Made-up input for every parser that outsiders reach, one after the other. What
+# breaks one is kept in testdata/fuzz beside it, and tried by every test after
+# that: commit it with what mends it. FUZZTIME=15s for a shorter run.
+fuzz: needs-redis-server
+	@GO='$(GO)' FUZZTIME='$(FUZZTIME)' .ci/fuzz
 
 check: rules
 	@test -z "$$(gofmt -l .)" || { echo "not gofmt-clean:"; gofmt -l .; exit 1; }

@@ -1,6 +1,7 @@
 package schema_test
 
 import (
+	"regexp"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -56,4 +57,17 @@ func TestTraceParentIsReadAndPassedOn(t *testing.T) {
 	require.Empty(t, schema.Event{}.Trace())
 	require.Empty(t, parse(nil, []byte(`{"specversion":"1.0","id":"e1","source":"s","type":"job.fail","account":"acme","traceparent":7,"data":`+string(event.Data)+`}`)).TraceParent,
 		"no event is refused for its trace")
+}
+
+// FuzzTraceParent compares with the form as the W3C writes it down.
+func FuzzTraceParent(f *testing.F) {
+	f.Add("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01")
+	f.Add("00-00000000000000000000000000000000-00f067aa0ba902b7-01")
+	f.Add("00-4bf92f3577b34da6a3ce929d0e0e4736-0000000000000000-00")
+	f.Add("00-4bf92f3577b34da6a3ce929d0e0e473\xff-00f067aa0ba902b7-01")
+	form := regexp.MustCompile(`\A00-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}\z`)
+	zeros := regexp.MustCompile(`-0+-`)
+	f.Fuzz(func(t *testing.T, s string) {
+		require.Equal(t, form.MatchString(s) && !zeros.MatchString(s), schema.IsTraceParent(s))
+	})
 }

@@ -48,7 +48,7 @@ const (
 // fixture is an API with its Redis, NATS and local far ends. Its ledger is the
 // records that a test gives, unless it takes the one of NATS.
 type fixture struct {
-	t        *testing.T
+	t        testing.TB
 	options  api.Options
 	server   *httptest.Server
 	redis    *servertest.RedisServer
@@ -63,7 +63,7 @@ type fixture struct {
 	logged   *bytes.Buffer
 }
 
-func newFixture(t *testing.T, change ...func(*api.Options)) *fixture {
+func newFixture(t testing.TB, change ...func(*api.Options)) *fixture {
 	t.Helper()
 	f := &fixture{t: t, received: &farend.Log{}, redis: servertest.StartRedis(t), logged: &bytes.Buffer{}}
 	var err error
@@ -163,7 +163,7 @@ func (f *fixture) Ledger(_ context.Context, q queue.LedgerQuery) iter.Seq2[schem
 
 // answered is what came back.
 type answered struct {
-	t      *testing.T
+	t      testing.TB
 	status int
 	header http.Header
 	text   string
