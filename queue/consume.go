@@ -112,7 +112,7 @@ func (p *Pool) delivering(channel string, r rung, handle deliveryHandler) messag
 		if unreadable != nil {
 			return *unreadable
 		}
-		switch step := r.next(meta.Timestamp, d.Due, time.Now()); step.kind {
+		switch step := r.next(parkedAt(msg.Headers(), meta.Timestamp), d.Due, time.Now()); step.kind {
 		case stay:
 			return stayFor(step.wait)
 		case hop:

@@ -73,7 +73,7 @@ func FuzzLetter(f *testing.F) {
 	f.Fuzz(func(t *testing.T, lines string, data []byte) {
 		letter := readLetter(&jetstream.RawStreamMsg{Subject: "tocsin.dead.webhook.job.fail", Sequence: 1, Header: headerOf(lines), Data: data})
 		require.Equal(t, uint64(1), letter.Sequence)
-		for _, msg := range revive(letter) {
+		for _, msg := range (&Queue{partitions: partitions(1)}).revive(letter) {
 			for name := range msg.Header {
 				require.False(t, forServer(name), name)
 				require.NotContains(t, []string{headerCause, headerDeadReason, headerDeadAt}, name)

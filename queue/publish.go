@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -94,7 +95,9 @@ func firstAttemptKey(d schema.Delivery) string {
 func hopTo(d schema.Delivery, subject string) keyed {
 	d.Hops++
 	key := fmt.Sprintf("%s:%d:%d:%d", d.ID(), d.Replays, d.Attempts, d.Hops)
-	return keyed{encode(subject, d), key}
+	msg := encode(subject, d)
+	msg.Header[headerParked] = []string{time.Now().UTC().Format(time.RFC3339Nano)}
+	return keyed{msg, key}
 }
 
 // keyed is a message and its idempotency key, if it has one.

@@ -59,16 +59,16 @@ const (
 // ahead was written by a clock that was wrong, and counts as come.
 const farthest = 30 * 24 * time.Hour
 
-// next decides what a parked delivery does: stored is when it was parked on r.
+// next decides what a parked delivery does: parked is when it was parked on r.
 // A rest below the shortest wait is waited out where it is; it cannot hold up
-// those behind it by more than that. Where the clocks of server and worker
+// those behind it by more than that. Where the clocks of two workers
 // disagree, it stays for no longer than r waits, and is looked at again.
-func (r rung) next(stored, due, now time.Time) step {
+func (r rung) next(parked, due, now time.Time) step {
 	rest := due.Sub(now)
 	if rest <= 0 || rest > farthest {
 		return step{kind: deliver}
 	}
-	if left := stored.Add(r.wait).Sub(now); left > 0 {
+	if left := parked.Add(r.wait).Sub(now); left > 0 {
 		return step{kind: stay, wait: min(left, rest, r.wait)}
 	}
 	if rest <= ladder[0].wait {

@@ -31,6 +31,7 @@ const (
 	headerStrikes   = "Tocsin-Strikes"
 	headerHops      = "Tocsin-Hops"
 	headerReplays   = "Tocsin-Replays"
+	headerParked    = "Tocsin-Parked" // when its last hop began, by the clock that set what it waits for
 
 	// Of dead letters alone.
 	headerCause      = "Tocsin-Dead-Cause"
@@ -154,6 +155,18 @@ func (r *reader) moment(name string) time.Time {
 		r.err = fmt.Errorf("header %s: %w", name, err)
 	}
 	return t
+}
+
+// parkedAt is when a delivery began to wait where it lies. By the clock of whoever
+// parked it and not by the server's, which stored it: where a worker's is ahead
+// of that by more than the wait, each wait would be over at once, and the
+// delivery would hop on the spot until it is due.
+func parkedAt(header nats.Header, stored time.Time) time.Time {
+	parked, err := time.Parse(time.RFC3339Nano, header.Get(headerParked))
+	if err != nil { // by an earlier version
+		return stored
+	}
+	return parked
 }
 
 // oneLine makes any text fit for a header: no line breaks or control
