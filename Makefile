@@ -5,10 +5,11 @@ GO      ?= go
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LINT    := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 VULN    := golang.org/x/vuln/cmd/govulncheck@v1.9.0
+SBOM    := github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod@v1.10.0
 
 PROMTOOL = $(or $(shell PATH="$$PATH:bin" command -v promtool),$(GO) run github.com/prometheus/prometheus/cmd/promtool@v0.316.0)
 
-.PHONY: run test bench chaos fuzz check rules build vulnerabilities image clean
+.PHONY: run test bench chaos fuzz check rules build vulnerabilities sbom image clean
 
 # Compiled without optimisation: on a new machine it is ready in half the time.
 run:
@@ -30,12 +31,14 @@ bench: needs-redis-server build
 	bin/tocsin bench run $(BENCH)
 
 # Everything that can go wrong with servers, network, far ends and workers, one
-# fault at a time, under load: some thirty minutes on two cores. Prints a table;
+# fault at a time, under load: some thirty minutes on two cores, and then made-up
+# input for three quarters of an hour (see fuzz). Prints a table;
 # fails if a delivery is lost. CHAOS='-seed 7' for another order and other
 # times, CHAOS='-test.run EveryFault/Redis' for some of the faults.
 chaos: needs-redis-server
 	$(GO) test -count 1 -timeout 60m -v ./chaos -args -full $(CHAOS)
 	for n in 4 16; do $(GO) test -count 1 -v ./chaos -run TestFaultsTogether -args -partitions $$n $(CHAOS) || exit 1; done
+	$(MAKE) fuzz
 
 # Made-up input for every parser that outsiders reach, one after the other. What
 # breaks one is kept in testdata/fuzz beside it, and tried by every test after
@@ -60,6 +63,10 @@ vulnerabilities:
 	case "$$found" in *"fetching vulnerabilities:"*) ;; *) exit 1;; esac; \
 	echo "VULNERABILITIES WERE NOT CHECKED: the database cannot be reached"; \
 	[ -z "$(STRICT)" ]
+
+# The modules in bin/tocsin, with licences, as CycloneDX: bin/tocsin.cdx.json.
+sbom: build
+	$(GO) run $(SBOM) bin -json -licenses -output bin/tocsin.cdx.json bin/tocsin
 
 # What Prometheus' own tool says of the alerts that are shipped, and their tests.
 # Where it is not installed it is compiled, which takes minutes.

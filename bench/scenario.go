@@ -41,6 +41,7 @@ func Scenarios() []Scenario {
 		endpointBack(),
 		soak(),
 		letters(),
+		severalWorkers(),
 	}
 }
 

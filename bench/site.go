@@ -148,10 +148,16 @@ func (s *Site) startRedis(ctx context.Context) error {
 
 // startWorker runs the real worker with what it needs, and more if given.
 func (s *Site) startWorker(ctx context.Context, more ...string) error {
-	args := s.profiled("worker",
+	return s.startWorkerAs(ctx, "worker", more...)
+}
+
+// startWorkerAs is startWorker for one of several; their names are worker,
+// worker-2 and so on.
+func (s *Site) startWorkerAs(ctx context.Context, name string, more ...string) error {
+	args := s.profiled(name,
 		s.options.Binary, "worker", "--nats-url", s.natsURL, "--redis-url", s.redis, "--secrets-key", s.key,
 		"--webhook-allow", "127.0.0.0/8", "--metrics-addr", "off", "--drain-timeout", "1s")
-	p, err := s.run(ctx, "worker", append(args, more...)...)
+	p, err := s.run(ctx, name, append(args, more...)...)
 	if err != nil {
 		return err
 	}

@@ -2,6 +2,7 @@ package bench
 
 import (
 	"os"
+	"strings"
 	"time"
 )
 
@@ -53,12 +54,18 @@ func (s *Site) measure(f Figures, n int, do func() error) error {
 		return err
 	}
 	for name := range after {
-		f["cpu "+name] = (after[name] - before[name]).Seconds() * 1000 / float64(n)
+		f["cpu "+part(name)] += (after[name] - before[name]).Seconds() * 1000 / float64(n)
 	}
 	for _, name := range fleet {
 		f["cpu"] += f["cpu "+name]
 	}
 	return s.notePeaks(f)
+}
+
+// part is what a process is of the fleet: "worker-2" is a worker.
+func part(process string) string {
+	name, _, _ := strings.Cut(process, "-")
+	return name
 }
 
 func (s *Site) forgetPeaks() error {

@@ -106,6 +106,16 @@ func (f *farEnds) oneIn(n uint64, delivery string) bool {
 	return (h.Sum64()>>16^f.seed)%n == 0
 }
 
+// received is when each delivery came, whatever became of it.
+func (f *farEnds) received() map[string][]time.Time {
+	times := map[string][]time.Time{}
+	all, _ := f.log.Since(0)
+	for _, r := range all {
+		times[r.Delivery] = append(times[r.Delivery], r.At)
+	}
+	return times
+}
+
 // accepted counts what far ends have accepted, by delivery, and when each was
 // accepted first.
 func (f *farEnds) accepted() (times map[string]int, first map[string]time.Time) {

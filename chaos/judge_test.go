@@ -30,6 +30,7 @@ type evidence struct {
 	letters  map[string]bool               // deliveries that lie dead
 	accepted map[string]int                // by far ends
 	notices  map[string]bool               // deliveries to owners, of what happened to their endpoints
+	attempts map[string][]schema.Record    // by delivery: the records of those that were made
 }
 
 // judge follows every event that was published to every member of its account.
@@ -63,6 +64,7 @@ func (s *site) judge(events []published, calm time.Time) verdict {
 			v.blame("a far end has %s, which nobody planned", id)
 		}
 	}
+	v.blameEarly(s.far.received(), e.attempts)
 	v.blameAudit(s.audit(), len(e.notices))
 	return v
 }
@@ -126,6 +128,27 @@ func (v *verdict) follow(e evidence, plan schema.Record, d schema.Planned) {
 	}
 }
 
+// tooEarly is by how much a retry may come before it is due.
+const tooEarly = time.Second
+
+// blameEarly finds retries that came before they were due. One that was sent more
+// often than its attempts were recorded was in the hands of a worker that died or
+// stood still: what that one sent is no retry.
+func (v *verdict) blameEarly(received map[string][]time.Time, attempts map[string][]schema.Record) {
+	for id, records := range attempts {
+		if len(received[id]) > len(records) {
+			continue
+		}
+		for _, failed := range records {
+			for _, at := range received[id] {
+				if failed.Kind == schema.RecordFailed && at.After(failed.At) && at.Before(failed.Next.Add(-tooEarly)) {
+					v.blame("%s was due at %s and tried again at %s", id, failed.Next, at)
+				}
+			}
+		}
+	}
+}
+
 func (v *verdict) blameAudit(r ledger.Result, notices int) {
 	for _, l := range r.Missing {
 		v.blame("the audit misses %s of event %s to %s", l.Delivery, l.Event, l.User)
@@ -140,9 +163,12 @@ func (v *verdict) blameAudit(r ledger.Result, notices int) {
 
 func (s *site) evidence() evidence {
 	s.t.Helper()
-	e := evidence{plans: map[[2]string][]schema.Record{}, ends: map[string]schema.Record{}, letters: map[string]bool{}, notices: map[string]bool{}}
+	e := evidence{plans: map[[2]string][]schema.Record{}, ends: map[string]schema.Record{}, letters: map[string]bool{}, notices: map[string]bool{}, attempts: map[string][]schema.Record{}}
 	for r, err := range s.queue.Ledger(s.t.Context(), queue.LedgerQuery{}) {
 		require.NoError(s.t, err)
+		if r.Kind == schema.RecordFailed || r.Kind == schema.RecordDelivered || r.Kind == schema.RecordDead {
+			e.attempts[r.Delivery] = append(e.attempts[r.Delivery], r)
+		}
 		switch {
 		case r.Source != source:
 			for _, d := range r.Deliveries {

@@ -204,13 +204,12 @@ func eventKey(e schema.Event) string {
 	return "tocsin:event:" + hex.EncodeToString(digest[:16])
 }
 
-// What asks a master that answers shares batches with what asks one that is
-// frozen. This measures how long it waits, without workers and their slots.
+// What asks a master that answers does not wait for what asks one that is frozen.
 func TestBatchesWhileAMasterOfAClusterIsFrozen(t *testing.T) {
 	if !*full {
-		t.Skip("with -full: it measures, for some seconds")
+		t.Skip("with -full: it takes a minute")
 	}
-	for _, stuck := range []int{16, 64} { // fewer and more than there are batches at a time
+	for _, stuck := range []int{16, 64} {
 		t.Run(fmt.Sprint(stuck), func(t *testing.T) {
 			t.Parallel()
 			measureBatches(t, stuck)
@@ -265,4 +264,5 @@ func measureBatches(t *testing.T, stuck int) {
 	slices.Sort(took)
 	n := len(took)
 	t.Logf("%d questions to other masters: half within %s, 95 %% within %s, all within %s", n, took[n/2], took[n*95/100], took[n-1])
+	require.Less(t, took[n*95/100], time.Second, "a frozen master holds up the others")
 }

@@ -3,6 +3,7 @@ package prefs
 import (
 	"cmp"
 	"context"
+	"math"
 	"slices"
 	"sync"
 
@@ -11,11 +12,12 @@ import (
 
 // Batches that are on their way at once. One server answers in turn whatever
 // comes, and a second batch keeps it busy while the first one's replies are
-// read. In a cluster a batch is over when the slowest of its nodes has answered:
-// more and smaller batches keep a node that hangs from holding up the others.
+// read. In a cluster a batch is over when the slowest of its nodes has answered,
+// so that a node that hangs would hold up the others: each question goes by
+// itself there, over the connections of its own node.
 const (
 	batchesOfOneServer = 2
-	batchesOfACluster  = 32
+	batchesOfACluster  = math.MaxInt
 )
 
 // batcher sends what many goroutines ask at the same moment in one round trip,

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -50,6 +51,10 @@ func testResolveSharesRoundTrips(t *testing.T, f fixture) {
 	}
 	group.Wait()
 	commands, pipelines := f.trips.sent()
+	if _, cluster := f.redis.(*redis.ClusterClient); cluster {
+		require.Len(t, pipelines, callers, "none waits for a node that another one asks")
+		return
+	}
 	require.Less(t, len(commands)+len(pipelines), callers, "many at a time go together")
 }
 
