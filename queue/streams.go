@@ -124,11 +124,7 @@ func (q *Queue) streams() []jetstream.StreamConfig {
 	maxEvent := int32(max(q.conn.MaxPayload()-headroom, 0)) //nolint:gosec // the server has it in as many bits
 	all := make([]jetstream.StreamConfig, 0, len(q.partitions)+6)
 	for _, p := range q.partitions {
-		all = append(all, jetstream.StreamConfig{
-			Name: p.stream(), Description: "deliveries that wait for their first attempt",
-			Subjects: []string{p.prefix() + ">"}, Retention: jetstream.WorkQueuePolicy, Duplicates: DuplicateWindow, AllowDirect: true,
-			Discard: jetstream.DiscardNew, // under a limit of the operator's it refuses; the other policy would drop what waits
-		})
+		all = append(all, workQueue(p.stream(), "deliveries that wait for their first attempt", p.prefix()+">"))
 	}
 	return append(all, []jetstream.StreamConfig{
 		{
@@ -136,11 +132,7 @@ func (q *Queue) streams() []jetstream.StreamConfig {
 			Subjects: []string{schema.EventSubjects}, Retention: jetstream.LimitsPolicy,
 			MaxAge: eventAge, MaxMsgSize: maxEvent, Duplicates: DuplicateWindow, AllowDirect: true,
 		},
-		{
-			Name: RetryStream, Description: "deliveries that wait until they are due",
-			Subjects: []string{retrySubjects}, Retention: jetstream.WorkQueuePolicy, Duplicates: DuplicateWindow, AllowDirect: true,
-			Discard: jetstream.DiscardNew, // under a limit of the operator's it refuses; the other policy would drop what waits
-		},
+		workQueue(RetryStream, "deliveries that wait until they are due", retrySubjects),
 		{
 			Name: DeadStream, Description: "events and deliveries that could not be handled",
 			Subjects: []string{schema.DeadSubjects}, Retention: jetstream.LimitsPolicy,
@@ -163,6 +155,14 @@ func (q *Queue) streams() []jetstream.StreamConfig {
 			MaxAge: ledgerAge, MaxBytes: ledgerBytes, MaxMsgsPerSubject: ledgerPerUser, AllowDirect: true,
 		},
 	}...)
+}
+
+func workQueue(name, description, subjects string) jetstream.StreamConfig {
+	return jetstream.StreamConfig{
+		Name: name, Description: description,
+		Subjects: []string{subjects}, Retention: jetstream.WorkQueuePolicy, Duplicates: DuplicateWindow, AllowDirect: true,
+		Discard: jetstream.DiscardNew, // under a limit of the operator's it refuses; the other policy would drop what waits
+	}
 }
 
 func (q *Queue) ensureStream(ctx context.Context, want jetstream.StreamConfig) error {

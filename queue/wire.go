@@ -162,11 +162,11 @@ func (r *reader) moment(name string) time.Time {
 // of that by more than the wait, each wait would be over at once, and the
 // delivery would hop on the spot until it is due.
 func parkedAt(header nats.Header, stored time.Time) time.Time {
-	parked, err := time.Parse(time.RFC3339Nano, header.Get(headerParked))
-	if err != nil { // by an earlier version
-		return stored
+	r := reader{header: header}
+	if parked := r.moment(headerParked); r.err == nil && !parked.IsZero() {
+		return parked
 	}
-	return parked
+	return stored // for its first attempt, or by an earlier version
 }
 
 // oneLine makes any text fit for a header: no line breaks or control
