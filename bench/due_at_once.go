@@ -11,32 +11,37 @@ import (
 
 // dueAtOnce is the moment after an outage: everything that waited is due.
 func dueAtOnce() Scenario {
-	const rate, wait = 200, 20 * time.Second
-	healthy, down := accounts(1000, 1, "healthy"), accounts(1, 1000, "down")
+	const rate = 200
+	healthy := accounts(1000, 1, "healthy")
 	return Scenario{
 		Name:    "due-at-once",
 		About:   "very many parked deliveries fall due while no worker runs; then one starts, beside 200 healthy events a second",
 		Targets: map[string]float64{"throughput": 5000, "p99": 50, "memory nats": 300},
 		Slow:    true, Fresh: true,
 		Prepare: func(ctx context.Context, s *Site) error {
-			return s.beginBeside(ctx, healthy, down, sink.Behaviour{
-				Status: http.StatusServiceUnavailable, RetryAfter: int(wait.Seconds()),
+			return s.beginBeside(ctx, healthy, s.down(), sink.Behaviour{
+				Status: http.StatusServiceUnavailable, RetryAfter: int(s.outage().Seconds()),
 			})
 		},
 		Run: func(ctx context.Context, s *Site) (Figures, error) {
-			f, n := Figures{}, max(s.size(20_000, 1_000_000), down[0].members)
-			if err := s.park(ctx, n, down); err != nil {
+			f, down := Figures{}, s.down()
+			n, err := s.park(ctx, down)
+			if err != nil {
 				return nil, err
 			}
 			s.stopWorker()
-			time.Sleep(wait)
+			time.Sleep(s.outage())
 			if err := s.sink.Behave(ctx, down[0].class, sink.Behaviour{}); err != nil {
 				return nil, err
 			}
-			return f, s.drain(ctx, f, n, rate, healthy, down, func() error { return s.startWorker(ctx) })
+			return f, s.drain(ctx, f, int(n), rate, healthy, down, func() error { return s.startWorker(ctx) }) //nolint:gosec // a count
 		},
 	}
 }
+
+// outage is for how long what is down asks to be left alone: longer than it takes
+// to park all that is sent there.
+func (s *Site) outage() time.Duration { return s.seconds(20, 900) }
 
 // drain measures how n waiting deliveries are made once something lets them go,
 // beside healthy events.

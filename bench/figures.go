@@ -28,6 +28,7 @@ var units = map[string]unit{
 	"first":      {"ms", false},
 	"delivered":  {"deliveries", true},
 	"duplicates": {"deliveries", false},
+	"parked":     {"deliveries", true},
 	"most":       {"requests at a time", false},
 	"times":      {"× without", false},
 	"share":      {"of without", true},

@@ -42,9 +42,14 @@ func (s *Site) person(a account, n int) prefs.DirectoryUser {
 	return prefs.DirectoryUser{Channels: map[string]json.RawMessage{"webhook": json.RawMessage(settings)}}
 }
 
-// endpoint is the URL of a webhook. Each is on a host of its own.
+// endpoint is the URL of a webhook. The first 10,000 are each on a host of their
+// own, and all others share those of the last 5,000 of them.
 func (s *Site) endpoint(class string, n int) string {
-	return fmt.Sprintf("http://127.1.%d.%d:%d/%s/%d", n/250, n%250+1, s.at.Port, class, n)
+	host := n
+	if n >= 10_000 {
+		host = 5_000 + n%5_000
+	}
+	return fmt.Sprintf("http://127.1.%d.%d:%d/%s/%d", host/250, host%250+1, s.at.Port, class, n)
 }
 
 // settle saves accounts and their members, by the way of tocsin seed.
