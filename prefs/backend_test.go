@@ -79,6 +79,7 @@ func TestStore(t *testing.T) {
 		"concurrent edits lose nothing":               testConcurrentEditsLoseNothing,
 		"switch off":                                  testSwitchOff,
 		"a link is spent once":                        testALinkIsSpentOnce,
+		"a link stays spent where clocks differ":      testALinkStaysSpentWhereClocksDiffer,
 		"accounts":                                    testAccounts,
 		"a choice keeps its time":                     testAChoiceKeepsItsTime,
 		"choices without a time are read":             testChoicesWithoutATimeAreRead,

@@ -31,9 +31,23 @@ func testALinkIsSpentOnce(t *testing.T, f fixture) {
 	require.NoError(t, err)
 	require.Len(t, keys, 2)
 	for _, key := range keys {
-		require.Greater(t, f.redis.PTTL(t.Context(), key).Val(), 59*time.Minute)
-		require.LessOrEqual(t, f.redis.PTTL(t.Context(), key).Val(), time.Hour)
+		require.Greater(t, f.redis.PTTL(t.Context(), key).Val(), 24*time.Hour+59*time.Minute)
+		require.LessOrEqual(t, f.redis.PTTL(t.Context(), key).Val(), 25*time.Hour)
 	}
+}
+
+// Two who check links have clocks that differ by hours: what has expired by the
+// one is good by the other, and stays spent.
+func testALinkStaysSpentWhereClocksDiffer(t *testing.T, f fixture) {
+	expired := time.Now().Add(-12 * time.Hour)
+	first, err := f.SpendLink(t.Context(), "a", expired)
+	require.NoError(t, err)
+	require.True(t, first)
+	again, err := f.SpendLink(t.Context(), "a", expired)
+	require.NoError(t, err)
+	require.False(t, again)
+	left := f.redis.PTTL(t.Context(), "tocsin:link:61").Val()
+	require.Greater(t, left, 23*time.Hour, "longer than it is good by the clock that is behind")
 }
 
 func testAccounts(t *testing.T, f fixture) {

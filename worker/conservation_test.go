@@ -4,17 +4,19 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
 
 	"tocsin/channels"
 	"tocsin/ledger"
 	"tocsin/prefs"
 	"tocsin/queue"
 	"tocsin/schema"
+	"tocsin/worker"
 )
 
 // life is what becomes of one delivery: so many attempts that fail, and an end.
@@ -24,15 +26,14 @@ type life struct {
 	want     schema.RecordKind
 }
 
-func anyLife(chance *rand.Rand) life {
-	ends := []life{
+var lives = rapid.Custom(func(t *rapid.T) life {
+	l := rapid.SampledFrom([]life{
 		{last: "accepted", want: schema.RecordDelivered}, {last: "refused", want: schema.RecordDead},
 		{last: "gone", want: schema.RecordDead}, {last: "opted out", want: schema.RecordSuppressed},
-	}
-	l := ends[chance.IntN(len(ends))]
-	l.failures = chance.IntN(4)
+	}).Draw(t, "end")
+	l.failures = rapid.IntRange(0, 3).Draw(t, "failures")
 	return l
-}
+})
 
 // answer is what the far end of a life says, or does, at an attempt.
 func (f *fleet) answer(ctx context.Context, l life, d schema.Delivery) error {
@@ -53,69 +54,80 @@ func (f *fleet) answer(ctx context.Context, l life, d schema.Delivery) error {
 	return nil
 }
 
+// population is who lives which life. Nobody is told of two events.
+type population struct{ lives sync.Map }
+
+func (p *population) of(user string) life {
+	l, _ := p.lives.Load(user)
+	return l.(life)
+}
+
 // Whatever far ends and users do, and although events come twice and the worker
 // stops in between, each delivery ends once, as its life says, and none is
 // missing.
 func TestNoDeliveryIsLostOrEndsTwice(t *testing.T) {
 	t.Parallel()
-	seed := uint64(time.Now().UnixNano()) //nolint:gosec // any will do
-	t.Logf("seed %d", seed)
-	chance := rand.New(rand.NewPCG(seed, 0)) //nolint:gosec // no secret
-	f := newFleet(t, quick())
-	lives := map[string]life{} // by user, who is told of one event
+	atOnce := worker.Policy{Initial: time.Millisecond, Multiplier: 1, Max: time.Millisecond, Window: time.Hour}
+	f, everybody, born := newFleet(t, atOnce), &population{}, 0
 	f.far.answers(func(ctx context.Context, d schema.Delivery, _ channels.Target) error {
-		return f.answer(ctx, lives[d.User], d)
+		return f.answer(ctx, everybody.of(d.User), d)
 	})
-	for n := range 60 {
-		user := fmt.Sprint("u", n)
-		f.join(user)
-		lives[user] = anyLife(chance)
-	}
-	for user := range lives {
-		for range 1 + chance.IntN(2) {
-			f.publish("for-"+user, func(e *schema.Event) { e.User = user })
+	rapid.Check(t, func(rt *rapid.T) {
+		var users []string
+		for _, l := range rapid.SliceOfN(lives, 1, 8).Draw(rt, "lives") {
+			user := fmt.Sprint("u", born)
+			born++
+			f.join(user)
+			everybody.lives.Store(user, l)
+			users = append(users, user)
 		}
-	}
-	f.stop()
-	f.start(quick(), f.log)
-
-	records := f.endsOf(len(lives))
-	ends := map[string][]schema.RecordKind{}
-	audit := ledger.NewAudit()
-	audit.Routed(1 << 60)
-	for _, r := range records {
-		if r.Source != "tocsin/test" {
-			continue // a notice to an owner, of a target that is gone
+		stopsAt := rapid.IntRange(0, 8*len(users)).Draw(rt, "the worker stops before")
+		for i, user := range users {
+			if i == stopsAt {
+				f.stop()
+				f.start(atOnce, f.log)
+			}
+			for range rapid.IntRange(1, 2).Draw(rt, "published") {
+				f.publish("for-"+user, func(e *schema.Event) { e.User = user })
+			}
 		}
-		audit.Add(r)
-		if r.Kind.Ends() {
-			ends[r.User] = append(ends[r.User], r.Kind)
+		for _, user := range users {
+			require.Equal(rt, []schema.RecordKind{everybody.of(user).want}, f.endsOf(user), user)
 		}
-	}
-	for user, l := range lives {
-		require.Equal(t, []schema.RecordKind{l.want}, ends[user], "%s: %+v", user, l)
-	}
-	result := audit.Result()
-	require.Equal(t, len(lives), result.Planned)
+	})
+	result := f.audit()
+	require.Equal(t, born, result.Planned)
 	require.Equal(t, result.Planned, result.Delivered+result.Suppressed+result.Dead)
 	require.Empty(t, result.Missing)
 	require.Empty(t, result.Double)
 }
 
-// endsOf reads the ledger once so many deliveries have ended.
-func (f *fleet) endsOf(deliveries int) (records []schema.Record) {
+// endsOf waits until a delivery of a user's has ended, and returns how it did.
+func (f *fleet) endsOf(user string) (ends []schema.RecordKind) {
 	f.t.Helper()
 	require.Eventually(f.t, func() bool {
-		records = nil
-		ended := map[string]bool{}
-		for r, err := range f.queue.Ledger(f.t.Context(), queue.LedgerQuery{}) {
+		ends = nil
+		for r, err := range f.queue.Ledger(f.t.Context(), queue.LedgerQuery{User: user}) {
 			require.NoError(f.t, err)
-			records = append(records, r)
-			if r.Kind.Ends() {
-				ended[r.Delivery] = true
+			if r.Source == "tocsin/test" && r.Kind.Ends() { // and no notice of a target that is gone
+				ends = append(ends, r.Kind)
 			}
 		}
-		return len(ended) >= deliveries
-	}, 60*time.Second, 50*time.Millisecond)
-	return records
+		return len(ends) > 0
+	}, 60*time.Second, 10*time.Millisecond, user)
+	return ends
+}
+
+// audit counts what the ledger says of all events but notices.
+func (f *fleet) audit() ledger.Result {
+	f.t.Helper()
+	audit := ledger.NewAudit()
+	audit.Routed(1 << 60)
+	for r, err := range f.queue.Ledger(f.t.Context(), queue.LedgerQuery{}) {
+		require.NoError(f.t, err)
+		if r.Source == "tocsin/test" {
+			audit.Add(r)
+		}
+	}
+	return audit.Result()
 }

@@ -156,3 +156,25 @@ func TestTargetSavedDuringItsLastAttemptStaysOn(t *testing.T) {
 	<-done
 	require.NotEqual(t, prefs.Off, f.health("ada").Status)
 }
+
+// A clock that is wrong for a while, as a worker's is before it is synchronized,
+// brings forward one warning and no end; once it is right again nothing is taken
+// for time in which the endpoint failed.
+func TestAWrongClockSwitchesNobodyOff(t *testing.T) {
+	t.Parallel()
+	const year = 365 * 24 * time.Hour
+	f, s, watch := newServers(t), newSite(t), &clock{}
+	f.endpoint(s, "ada")
+	s.answer("/ada", http.StatusNotFound)
+	dl := f.member(8)
+	dl.Clock = watch.now
+	for i, step := range []time.Duration{0, year, 0, -year, -year, year, 0} {
+		watch.forward(step)
+		for burst := range 5 {
+			dl.Deliver(t.Context(), t.Context(), deliveryTo("ada", fmt.Sprint(i, burst), watch.now()))
+		}
+	}
+	types, _ := f.mails()
+	require.Equal(t, []string{schema.ChannelFailing}, types)
+	require.NotEqual(t, prefs.Off, f.health("ada").Status)
+}
