@@ -9,7 +9,7 @@ SBOM    := github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod@v1.10.0
 
 PROMTOOL = $(or $(shell PATH="$$PATH:bin" command -v promtool),$(GO) run github.com/prometheus/prometheus/cmd/promtool@v0.316.0)
 
-.PHONY: run test bench chaos fuzz check rules build vulnerabilities sbom image clean
+.PHONY: run test bench chaos fuzz check rules build reproducible vulnerabilities sbom image clean
 
 # Compiled without optimisation: on a new machine it is ready in half the time.
 run:
@@ -19,6 +19,15 @@ run:
 # The same bytes in every folder: no path of this machine is in them (-trimpath).
 build:
 	CGO_ENABLED=0 $(GO) build -trimpath -o bin/tocsin ./cmd/tocsin
+
+# Whether a clone of this commit in another folder, compiled from nothing, makes
+# the same bytes. It takes minutes.
+reproducible: build
+	@git diff --quiet HEAD || { echo "commit your changes first: they are in the program, and not in a clone"; exit 1; }
+	@elsewhere=$$(mktemp -d) && trap 'rm -rf "$$elsewhere"' EXIT && \
+	git clone -q . "$$elsewhere/clone" && \
+	GOCACHE="$$elsewhere/cache" $(MAKE) --no-print-directory -C "$$elsewhere/clone" build && \
+	cmp bin/tocsin "$$elsewhere/clone/bin/tocsin" && sha256sum bin/tocsin
 
 # The tests use a real redis-server, a real mail server, a real browser, a
 # publisher in another language, and Prometheus' own tool.
