@@ -41,7 +41,9 @@ func faults() []fault {
 		{name: "the mail server says 421 and hangs up", does: leavingMail},
 		{name: "an outage of NATS and Redis", does: outage},
 		{name: "nats-server restarts with parked retries", does: restartWithParked},
-		{name: "nats-server has no room", does: fullDisk},
+		{name: "nats-server may store no more", does: fullServer},
+		{name: "work queues are at their limits", does: fullStreams, most: none},
+		{name: "the disk of nats-server is full", does: fullDisk, with: []func(*site){onSmallDisk}},
 	}
 }
 

@@ -22,15 +22,3 @@ func restartWithParked(s *site) {
 	s.pause(2 * time.Second)
 	s.nats.Start()
 }
-
-// fullDisk is a nats-server that has no room for what workers store: it is
-// started with little, and with more later.
-func fullDisk(s *site) {
-	s.nats.Stop()
-	s.nats.Limit("max_file_store: 1MB")
-	s.nats.Start()
-	time.Sleep(8 * time.Second)
-	s.nats.Stop()
-	s.nats.Limit()
-	s.nats.Start()
-}

@@ -36,6 +36,7 @@ type site struct {
 	nets    map[string]*proxy // by what is behind: "nats", "redis", "webhook", "ios", "email"; see withNATSCluster
 
 	fleetNATS string // where workers look for NATS
+	disk      string // of nats-server, which alone uses it; empty: a temporary folder
 
 	queue   *queue.Queue // not through a proxy
 	store   *prefs.Store // likewise
@@ -89,7 +90,10 @@ func newSite(t *testing.T, seed uint64, options ...func(*site)) *site {
 }
 
 func (s *site) startNATS() {
-	s.nats = servertest.StartNATS(s.t)
+	if s.disk == "" {
+		s.disk = s.t.TempDir()
+	}
+	s.nats = servertest.StartNATSIn(s.t, s.disk)
 	s.nets["nats"] = newProxy(s.t, s.nats.Address())
 	s.fleetNATS = "nats://" + s.nets["nats"].address()
 }

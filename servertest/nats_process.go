@@ -41,11 +41,16 @@ var natsServer = sync.OnceValues(func() (string, error) {
 // are added to its block "jetstream".
 func StartNATS(t testing.TB, limits ...string) *NATSProcess {
 	t.Helper()
+	return StartNATSIn(t, t.TempDir(), limits...)
+}
+
+// StartNATSIn is StartNATS with its data in a folder of the test's.
+func StartNATSIn(t testing.TB, dir string, limits ...string) *NATSProcess {
+	t.Helper()
 	program, err := natsServer()
 	if err != nil {
 		t.Fatal(err)
 	}
-	dir := t.TempDir()
 	var said string
 	for range portTries {
 		n := newNATSProcess(t, program, dir, "")
