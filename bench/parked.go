@@ -45,6 +45,7 @@ func parked() Scenario {
 			if err != nil {
 				return nil, err
 			}
+			time.Sleep(s.seconds(1, int(aftermath.Seconds())))
 			if err := measure(f); err != nil {
 				return nil, fmt.Errorf("with many parked: %w", err)
 			}
@@ -66,6 +67,11 @@ func parked() Scenario {
 		},
 	}
 }
+
+// aftermath is until nothing is left of the attempts that were made before a
+// million were parked: the server remembers their ids for two minutes, connections
+// are kept for one and a half, and files are written to the disk.
+const aftermath = queue.DuplicateWindow + 30*time.Second
 
 // forgetParked takes away what is parked.
 func (s *Site) forgetParked(ctx context.Context) error {

@@ -14,6 +14,7 @@ import (
 	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/require"
 
+	"tocsin/prefs"
 	"tocsin/schema"
 	"tocsin/servertest"
 )
@@ -193,7 +194,7 @@ func (s *site) elsewhere() func(keys ...string) bool {
 	}
 }
 
-// eventKey is what prefs keeps the claim of an event under.
+// eventKey is what prefs keeps the claim of an event under (see claimsUnder).
 func eventKey(e schema.Event) string {
 	var text []byte
 	for _, field := range [...]string{e.Source, e.ID} {
@@ -202,6 +203,17 @@ func eventKey(e schema.Event) string {
 	}
 	digest := sha256.Sum256(text)
 	return "tocsin:event:" + hex.EncodeToString(digest[:16])
+}
+
+// claimsUnder sees that an event is claimed under a key.
+func (s *site) claimsUnder(e schema.Event, key string) {
+	s.t.Helper()
+	_, err := s.store.Claim(s.t.Context(), e, 1)
+	require.NoError(s.t, err)
+	client, err := prefs.Open(s.workersRedis())
+	require.NoError(s.t, err)
+	defer client.Close()
+	require.Equal(s.t, int64(1), client.Exists(s.t.Context(), key).Val(), key)
 }
 
 // What asks a master that answers does not wait for what asks one that is frozen.
@@ -228,6 +240,9 @@ func measureBatches(t *testing.T, stuck int) {
 	for n := range 2000 {
 		e := schema.Event{Source: source, ID: fmt.Sprint("asked-", n)}
 		other := elsewhere(eventKey(e))
+		if n == 0 { // or what is measured below would be something else
+			s.claimsUnder(e, eventKey(e))
+		}
 		here[other] = append(here[other], e)
 	}
 	s.group.Servers[3].Stop()

@@ -209,14 +209,16 @@ func (g *RedisGroup) AwaitReplicated() {
 	for _, m := range g.Masters() {
 		client := redis.NewClient(&redis.Options{Addr: m.Address()})
 		// WAIT is for the writes of its own connection.
-		if _, err := client.Pipelined(context.Background(), func(p redis.Pipeliner) error {
+		var replicas *redis.IntCmd
+		_, err := client.Pipelined(context.Background(), func(p redis.Pipeliner) error {
 			p.Publish(context.Background(), "replicated", "")
-			p.Do(context.Background(), "WAIT", 1, groupPatience.Milliseconds())
-			return nil
-		}); err != nil {
-			g.t.Fatalf("wait for the replicas of %s: %v", m.Address(), err)
-		}
+			replicas = redis.NewIntCmd(context.Background(), "WAIT", 1, groupPatience.Milliseconds())
+			return p.Process(context.Background(), replicas)
+		})
 		_ = client.Close()
+		if err != nil || replicas.Val() < 1 {
+			g.t.Fatalf("wait for the replicas of %s: %d have what it has: %v", m.Address(), replicas.Val(), err)
+		}
 	}
 }
 

