@@ -62,6 +62,8 @@ type Router struct {
 	Meter      routeMeter   // nil: nobody counts
 	Share      *Share       // of each account; nil: all go by the same lane
 	Log        *zap.Logger
+
+	room, roomBehind room // for what is planned and not yet stored
 }
 
 // Route handles one event. It returns when every delivery is stored, so that an
@@ -151,10 +153,6 @@ func (r *Router) fanOut(ctx context.Context, event schema.Event, published queue
 	if err != nil {
 		return "", err
 	}
-	publish := r.Deliveries.PublishPlans
-	if published.Deferred {
-		publish = r.Deliveries.PublishPlansBehind
-	}
 	planned, found := time.Now(), 0
 	for recipients, err := range r.Members.Recipients(ctx, event.Account, event.User) {
 		if err != nil {
@@ -170,20 +168,8 @@ func (r *Router) fanOut(ctx context.Context, event schema.Event, published queue
 			}
 		}
 		found += len(recipients)
-		plans := slices.DeleteFunc(r.plan(event, sequence, recipients, r.Offered, planned),
-			func(p schema.Plan) bool { return stored[p.User] })
-		for i := range plans {
-			for j := range plans[i].Deliveries {
-				d := &plans[i].Deliveries[j]
-				d.Published, d.Since, d.Crowd = published.Stored, since, r.Share.Exceeds(event.Account, d.Channel, planned)
-			}
-		}
-		if err := publish(ctx, plans); err != nil {
+		if err := r.tell(ctx, event, published, recipients, stored, since, planned); err != nil {
 			return "", err
-		}
-		for _, p := range plans {
-			stored[p.User] = true
-			r.planned(p)
 		}
 		if large {
 			if err := r.Claims.NoteStored(ctx, event, sequence, usersOf(recipients)); err != nil {
@@ -209,6 +195,35 @@ func (r *Router) fanOut(ctx context.Context, event schema.Event, published queue
 		}
 	}
 	return ending, nil
+}
+
+// tell plans an event for some members, and returns when all of it is stored.
+func (r *Router) tell(ctx context.Context, event schema.Event, published queue.PublishedEvent, to []prefs.Recipient, stored progress, since, planned time.Time) error {
+	room, publish := &r.room, r.Deliveries.PublishPlans
+	if published.Deferred {
+		room, publish = &r.roomBehind, r.Deliveries.PublishPlansBehind
+	}
+	leave, err := room.enter(ctx, len(to))
+	if err != nil {
+		return fmt.Errorf("wait for other events: %w", err)
+	}
+	defer leave()
+	plans := slices.DeleteFunc(r.plan(event, published.Sequence, to, r.Offered, planned),
+		func(p schema.Plan) bool { return stored[p.User] })
+	for i := range plans {
+		for j := range plans[i].Deliveries {
+			d := &plans[i].Deliveries[j]
+			d.Published, d.Since, d.Crowd = published.Stored, since, r.Share.Exceeds(event.Account, d.Channel, planned)
+		}
+	}
+	if err := publish(ctx, plans); err != nil {
+		return err
+	}
+	for _, p := range plans {
+		stored[p.User] = true
+		r.planned(p)
+	}
+	return nil
 }
 
 // resume learns how far another worker has come, before it died, with the event

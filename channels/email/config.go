@@ -49,7 +49,7 @@ func (c *Config) Open() (channels.Channel, error) {
 	return &channel{
 		server: server,
 		writer: writer{from: from, signer: signer, links: links},
-		pool:   newPool(server.dial, concurrency),
+		pool:   newPool(server.dial, sessions),
 	}, nil
 }
 

@@ -65,7 +65,7 @@ func TestConcurrency(t *testing.T) {
 		ids[got.Delivery] = true
 	}
 	require.Len(t, ids, 50)
-	require.LessOrEqual(t, inbox.Sessions(), concurrency)
+	require.LessOrEqual(t, inbox.Sessions(), sessions)
 }
 
 func TestDeliveredAlthoughConnectionDies(t *testing.T) {

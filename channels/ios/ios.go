@@ -35,7 +35,7 @@ func Spec() channels.Spec {
 		Check:       check,
 		Timeout:     20 * time.Second,
 		Window:      window,
-		Concurrency: 64,
+		Concurrency: 256, // one connection commonly has room for 500 to 1,000
 		Config:      &Config{},
 	}
 }
