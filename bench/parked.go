@@ -2,44 +2,42 @@ package bench
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
 	"time"
 
-	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/jetstream"
-
 	"tocsin/bench/sink"
 	"tocsin/queue"
 )
 
-// parked is what deliveries that wait for their retry do to all others. Those are
-// measured before any are parked and when they are gone again, because a machine
-// can become slower within the quarter of an hour that it takes to park a million.
+// parked is what deliveries that wait for their retry do to all others. What plain
+// POSTs cost is measured both times, because a machine can become slower within the
+// quarter of an hour that it takes to park a million.
 func parked() Scenario {
 	const rate = 500
 	healthy := accounts(1000, 1, "healthy")
 	return Scenario{
 		Name:    "parked",
-		About:   "throughput and p99 with very many deliveries parked for an hour, beside the mean of the same with none before and after, in the same run",
+		About:   "throughput and p99 with very many deliveries parked for an hour, beside the same with none, in the same run",
 		Targets: map[string]float64{"share throughput": 0.9, "times p99": 1.1},
 		Slow:    true, Fresh: true,
 		Prepare: func(ctx context.Context, s *Site) error {
 			return s.beginBeside(ctx, healthy, s.down(), sink.Behaviour{Status: http.StatusServiceUnavailable, RetryAfter: 3600})
 		},
 		Run: func(ctx context.Context, s *Site) (Figures, error) {
-			before, f, after := Figures{}, Figures{}, Figures{}
+			without, f := Figures{}, Figures{}
 			measure := func(f Figures) error {
 				if err := s.burstOf(ctx, f, s.size(10_000, 50_000), healthy); err != nil {
 					return err
 				}
 				latencies, err := s.pace(ctx, s.seconds(5, 20), rate, healthy)
 				f.note("", latencies)
-				return err
+				return errors.Join(err, s.bare(ctx, f))
 			}
-			if err := measure(before); err != nil {
-				return nil, fmt.Errorf("before any are parked: %w", err)
+			if err := measure(without); err != nil {
+				return nil, fmt.Errorf("with none parked: %w", err)
 			}
 			parked, err := s.park(ctx, s.down())
 			if err != nil {
@@ -49,20 +47,13 @@ func parked() Scenario {
 			if err := measure(f); err != nil {
 				return nil, fmt.Errorf("with many parked: %w", err)
 			}
-			if err := s.forgetParked(ctx); err != nil {
-				return nil, err
-			}
-			if err := measure(after); err != nil {
-				return nil, fmt.Errorf("when they are gone: %w", err)
-			}
 			f["parked"] = float64(parked)
-			for _, name := range []string{"throughput", "p99", "cpu"} {
-				f[name+" before"], f[name+" after"] = before[name], after[name]
-				f[name+" without"] = (before[name] + after[name]) / 2
+			for _, name := range []string{"throughput", "p99", "cpu", "bare", "ratio"} {
+				f[name+" without"] = without[name]
 			}
-			f["share throughput"] = f["throughput"] / f["throughput without"]
-			f["times p99"] = f["p99"] / f["p99 without"]
-			f["times cpu"] = f["cpu"] / f["cpu without"]
+			f["share throughput"] = f["throughput"] / without["throughput"]
+			f["times p99"] = f["p99"] / without["p99"]
+			f["times ratio"] = f["ratio"] / without["ratio"]
 			return f, nil
 		},
 	}
@@ -72,27 +63,6 @@ func parked() Scenario {
 // million were parked: the server remembers their ids for two minutes, connections
 // are kept for one and a half, and files are written to the disk.
 const aftermath = queue.DuplicateWindow + 30*time.Second
-
-// forgetParked takes away what is parked.
-func (s *Site) forgetParked(ctx context.Context) error {
-	conn, err := nats.Connect(s.natsURL)
-	if err != nil {
-		return fmt.Errorf("connect to %s: %w", s.natsURL, err)
-	}
-	defer conn.Close()
-	js, err := jetstream.New(conn)
-	if err != nil {
-		return fmt.Errorf("open JetStream: %w", err)
-	}
-	stream, err := js.Stream(ctx, queue.RetryStream)
-	if err == nil {
-		err = stream.Purge(ctx)
-	}
-	if err != nil {
-		return fmt.Errorf("purge %s: %w", queue.RetryStream, err)
-	}
-	return nil
-}
 
 // beginBeside seeds healthy people and others whose endpoints behave otherwise,
 // starts the worker and warms up the healthy.
