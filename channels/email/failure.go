@@ -77,6 +77,9 @@ func (s server) failure(ctx context.Context, err error, address string, started 
 		return s.refused(refused, address, started)
 	}
 	if ended := context.Cause(ctx); ended != nil {
+		if errors.Is(err, errSessionsInUse) {
+			ended = err
+		}
 		return &channels.Failure{Err: fmt.Errorf("send through the mail server %s: %w", s.host, ended)}
 	}
 	if opening, ok := errors.AsType[*unopened](err); ok {

@@ -2,6 +2,8 @@ package email
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"net"
 	"slices"
 	"sync"
@@ -31,6 +33,10 @@ type pool struct {
 	idle []*session
 }
 
+// errSessionsInUse says that the server has heard nothing of a mail, because others
+// took all the time there was.
+var errSessionsInUse = errors.New("all sessions with it were in use")
+
 func newPool(dial func(context.Context) (*session, error), size int) *pool {
 	return &pool{dial: dial, idleTime: idleTime, slots: make(chan struct{}, size)}
 }
@@ -41,7 +47,7 @@ func (p *pool) take(ctx context.Context) (*session, error) {
 	select {
 	case p.slots <- struct{}{}:
 	case <-ctx.Done():
-		return nil, context.Cause(ctx)
+		return nil, fmt.Errorf("%w: %w", errSessionsInUse, context.Cause(ctx))
 	}
 	if s := p.pop(); s != nil {
 		return s, nil

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -182,4 +183,24 @@ func TestKeptSessionsThatWereClosed(t *testing.T) {
 	cancelled, cancel := context.WithCancel(t.Context())
 	cancel()
 	require.ErrorIs(t, c.Send(cancelled, delivery("job.fail", "3"), target()), context.Canceled)
+}
+
+// Behind a server that hangs a mail may find no session in its time. It says so,
+// and that is no fault of its address.
+func TestSessionsThatAreAllInUse(t *testing.T) {
+	t.Parallel()
+	inbox, _ := startInbox(t, farend.InboxOptions{})
+	c := openFor(t, inbox)
+	for range sessions {
+		s, err := c.pool.take(t.Context())
+		require.NoError(t, err)
+		defer c.pool.give(s)
+	}
+	soon, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
+	defer cancel()
+	failure := channels.FailureOf(c.Send(soon, delivery("job.fail", "1"), target()))
+	require.Equal(t, channels.Temporary, failure.Kind)
+	require.ErrorContains(t, &failure, "all sessions with it were in use")
+	require.ErrorIs(t, failure.Err, context.DeadlineExceeded)
+	require.Equal(t, sessions, inbox.Sessions())
 }
