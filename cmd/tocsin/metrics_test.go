@@ -44,7 +44,7 @@ func TestWorkerCountsWhatItDoes(t *testing.T) {
 		`tocsin_attempt_duration_seconds_count{channel="webhook"} 2`,
 		`tocsin_routing_latency_seconds_count 1`,
 		`tocsin_in_flight{channel="webhook"} 0`,
-		`tocsin_slots{channel="route"} 81`,
+		`tocsin_slots{channel="route"} 641`,
 		`tocsin_draining 0`,
 		`tocsin_background_pace 0`,
 		`tocsin_waiting{channel="webhook"} 0`,
