@@ -31,6 +31,9 @@ func CheckURL(raw string) (*url.URL, error) {
 		return nil, err
 	}
 	u.Host = strings.TrimSuffix(u.Host, ":")
+	if _, err := url.Parse(u.String()); err != nil { // a zone of an IPv6 address is not escaped as it was
+		return nil, errors.New("the URL is not well-formed")
+	}
 	return u, nil
 }
 
