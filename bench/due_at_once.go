@@ -34,7 +34,7 @@ func dueAtOnce() Scenario {
 			if err := s.sink.Behave(ctx, down[0].class, sink.Behaviour{}); err != nil {
 				return nil, err
 			}
-			return f, s.drain(ctx, f, int(n), rate, healthy, down, func() error { return s.startWorker(ctx) }) //nolint:gosec // a count
+			return f, s.drain(ctx, f, n, rate, healthy, down, func() error { return s.startWorker(ctx) })
 		},
 	}
 }

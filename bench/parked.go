@@ -90,18 +90,18 @@ func (s *Site) down() []account { return accounts(s.size(50, 2_500), 100, "down"
 
 // park publishes events to accounts whose endpoints are down, and waits until
 // all their deliveries, of which it returns the number, wait for their retry.
-func (s *Site) park(ctx context.Context, down []account) (wanted uint64, err error) {
+func (s *Site) park(ctx context.Context, down []account) (wanted int, err error) {
 	events := len(down) * eventsEach
-	wanted = uint64(events) * uint64(down[0].members) //nolint:gosec // a count
+	wanted = events * down[0].members
 	if err := s.burst(ctx, events, namesOf(down)); err != nil {
 		return wanted, err
 	}
-	for parked, since := uint64(0), time.Now(); parked < wanted; time.Sleep(time.Second / 4) {
+	for parked, since := 0, time.Now(); parked < wanted; time.Sleep(time.Second / 4) {
 		backlog, err := s.queue.Backlog(ctx)
 		if err != nil {
 			return wanted, err
 		}
-		if now := backlog.Parked["webhook"]; now > parked {
+		if now := int(backlog.Parked["webhook"]); now > parked { //nolint:gosec // a count
 			parked, since = now, time.Now()
 		}
 		if time.Since(since) > patience {
