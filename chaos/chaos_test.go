@@ -77,7 +77,7 @@ func (f fault) run(t *testing.T, seed uint64, rate float64) verdict {
 	t.Logf("seed %d: %s; load %.0f s, until nothing waited %.0f s", seed, v, calm.Sub(began).Seconds(), settled.Sub(calm).Seconds())
 	require.Empty(t, v.wrong, "seed %d\n%s", seed, s.lastWords())
 	if f.most != nil {
-		require.LessOrEqual(t, v.duplicates, f.most(s), "duplicates")
+		require.LessOrEqual(t, v.duplicates, f.most(s), "duplicates\n%s", strings.Join(v.repeated, "\n"))
 	}
 	return v
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os/exec"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -18,7 +19,8 @@ import (
 type verdict struct {
 	events, deliveries          int
 	delivered, suppressed, dead int
-	duplicates                  int // acceptances by far ends beyond the first of each delivery
+	duplicates                  int      // acceptances by far ends beyond the first of each delivery
+	repeated                    []string // the story of each delivery that was accepted more than once
 	recovered                   time.Duration
 	wrong                       []string // what breaks a promise
 }
@@ -37,7 +39,7 @@ type evidence struct {
 // calm is when the fault was over.
 func (s *site) judge(events []published, calm time.Time) verdict {
 	s.t.Helper()
-	e := s.evidence()
+	e, received := s.evidence(), s.far.received()
 	v := verdict{events: len(events)}
 	known := map[string]bool{}
 	for _, p := range events {
@@ -59,14 +61,32 @@ func (s *site) judge(events []published, calm time.Time) verdict {
 		}
 	}
 	for id, times := range e.accepted {
-		v.duplicates += times - 1
+		if times > 1 {
+			v.duplicates += times - 1
+			v.repeated = append(v.repeated, storyOf(id, received[id], e.attempts[id]))
+		}
 		if !known[id] && !e.notices[id] {
 			v.blame("a far end has %s, which nobody planned", id)
 		}
 	}
-	v.blameEarly(s.far.received(), e.attempts)
+	v.blameEarly(received, e.attempts)
 	v.blameAudit(s.audit(), len(e.notices))
 	return v
+}
+
+// storyOf is when a delivery came, and what the ledger has of its attempts: one
+// that was accepted, and failed all the same, was answered too late for who sent
+// it.
+func storyOf(id string, received []time.Time, attempts []schema.Record) string {
+	var story strings.Builder
+	fmt.Fprintf(&story, "%s came at", id)
+	for _, at := range received {
+		fmt.Fprintf(&story, " %s", at.Format(time.StampMilli))
+	}
+	for _, a := range attempts {
+		fmt.Fprintf(&story, "; attempt %d by %s %s at %s after %s %s", a.Attempt, a.Channel, a.Kind, a.At.Format(time.StampMilli), a.Took, a.Reason)
+	}
+	return story.String()
 }
 
 // deliveries are those of the last plan, and of plans before it what was stored

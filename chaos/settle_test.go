@@ -68,13 +68,17 @@ func workQueues() []string {
 func (s *site) inHand() int {
 	s.t.Helper()
 	js := servertest.JetStream(s.t, s.natsURL())
+	ctx, cancel := context.WithTimeout(s.t.Context(), time.Minute)
+	defer cancel()
 	held := 0
 	for _, stream := range workQueues() {
-		handle, err := js.Stream(s.t.Context(), stream)
+		handle, err := js.Stream(ctx, stream)
 		require.NoError(s.t, err)
-		for info := range handle.ListConsumers(s.t.Context()).Info() {
+		list := handle.ListConsumers(ctx)
+		for info := range list.Info() {
 			held += info.NumAckPending
 		}
+		require.NoError(s.t, list.Err())
 	}
 	return held
 }
