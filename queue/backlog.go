@@ -38,10 +38,10 @@ func (q *Queue) Backlog(ctx context.Context) (Backlog, error) {
 		Streams: map[string]StreamContent{},
 	}
 	readers := map[string]func(context.Context, jetstream.Stream, Backlog) error{
-		EventStream: readEvents, RetryStream: readRetries, DeadStream: readDead, LedgerStream: nil,
+		EventStream: q.readEvents, RetryStream: readRetries, DeadStream: readDead, LedgerStream: nil,
 	}
 	for _, p := range q.partitions {
-		readers[p.stream()] = p.readWaiting
+		readers[p.stream()] = q.readWaiting(p)
 	}
 	for name, read := range readers {
 		stream, err := q.js.Stream(ctx, name)
@@ -60,7 +60,7 @@ func (q *Queue) Backlog(ctx context.Context) (Backlog, error) {
 	return b, nil
 }
 
-func readEvents(ctx context.Context, stream jetstream.Stream, b Backlog) error {
+func (q *Queue) readEvents(ctx context.Context, stream jetstream.Stream, b Backlog) error {
 	router, err := stream.Consumer(ctx, routerConsumer)
 	if errors.Is(err, jetstream.ErrConsumerNotFound) { // no worker has run yet
 		b.Waiting[Routing] += stream.CachedInfo().State.Msgs
@@ -69,31 +69,33 @@ func readEvents(ctx context.Context, stream jetstream.Stream, b Backlog) error {
 	if err != nil {
 		return err
 	}
-	return b.wait(ctx, stream, Routing, router.CachedInfo())
+	return q.wait(ctx, b, EventStream, Routing, router.CachedInfo())
 }
 
 // readWaiting asks the consumers of the subjects that hold anything, because
 // what was acknowledged in the last moments of a server that was killed still
 // lies in the stream. Where there is no consumer no worker delivers yet.
-func (p partition) readWaiting(ctx context.Context, stream jetstream.Stream, b Backlog) error {
-	counts, err := countsOf(ctx, stream, p.prefix()+">")
-	for subject, n := range counts {
-		if n == 0 {
-			continue
+func (q *Queue) readWaiting(p partition) func(context.Context, jetstream.Stream, Backlog) error {
+	return func(ctx context.Context, stream jetstream.Stream, b Backlog) error {
+		counts, err := countsOf(ctx, stream, p.prefix()+">")
+		for subject, n := range counts {
+			if n == 0 {
+				continue
+			}
+			consumer, err := stream.Consumer(ctx, p.consumerOf(subject))
+			if errors.Is(err, jetstream.ErrConsumerNotFound) || errors.Is(err, jetstream.ErrInvalidConsumerName) {
+				b.Waiting[heldFor(subject)] += n
+				continue
+			}
+			if err != nil {
+				return err
+			}
+			if err := q.wait(ctx, b, p.stream(), heldFor(subject), consumer.CachedInfo()); err != nil {
+				return err
+			}
 		}
-		consumer, err := stream.Consumer(ctx, p.consumerOf(subject))
-		if errors.Is(err, jetstream.ErrConsumerNotFound) || errors.Is(err, jetstream.ErrInvalidConsumerName) {
-			b.Waiting[heldFor(subject)] += n
-			continue
-		}
-		if err != nil {
-			return err
-		}
-		if err := b.wait(ctx, stream, heldFor(subject), consumer.CachedInfo()); err != nil {
-			return err
-		}
+		return err
 	}
-	return err
 }
 
 // consumerOf is the name of the consumer of a subject of first attempts.
@@ -104,8 +106,8 @@ func (p partition) consumerOf(subject string) string {
 	return strings.TrimPrefix(subject, p.prefix())
 }
 
-// wait adds what one consumer has before it.
-func (b Backlog) wait(ctx context.Context, stream jetstream.Stream, channel string, info *jetstream.ConsumerInfo) error {
+// wait adds what one consumer of a stream has before it.
+func (q *Queue) wait(ctx context.Context, b Backlog, stream, channel string, info *jetstream.ConsumerInfo) error {
 	b.Waiting[channel] += info.NumPending
 	if info.NumPending == 0 && info.NumAckPending == 0 {
 		return nil
@@ -114,17 +116,19 @@ func (b Backlog) wait(ctx context.Context, stream jetstream.Stream, channel stri
 	if subject == "" {
 		subject = schema.EventSubjects
 	}
-	first, err := stream.GetMsg(ctx, info.AckFloor.Stream+1, jetstream.WithGetMsgSubject(subject))
+	ctx, cancel := context.WithTimeout(ctx, publishTimeout)
+	defer cancel()
+	request := directRequest{Sequence: info.AckFloor.Stream + 1, Subject: subject, Batch: 1}
+	_, err := q.direct(ctx, stream, request, func(first *jetstream.RawStreamMsg) bool {
+		if oldest, known := b.Oldest[channel]; !known || first.Time.Before(oldest) {
+			b.Oldest[channel] = first.Time
+		}
+		return false
+	})
 	if errors.Is(err, jetstream.ErrMsgNotFound) { // it was settled meanwhile
 		return nil
 	}
-	if err != nil {
-		return err
-	}
-	if oldest, known := b.Oldest[channel]; !known || first.Time.Before(oldest) {
-		b.Oldest[channel] = first.Time
-	}
-	return nil
+	return err
 }
 
 func readRetries(ctx context.Context, stream jetstream.Stream, b Backlog) error {

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
-	"github.com/synadia-io/orbit.go/jetstreamext"
 )
 
 // firstWindow is how many sequences are looked through at first, for a page that
@@ -83,22 +82,13 @@ func stretch[T any](ctx context.Context, q *Queue, p place, end uint64, read fun
 func (q *Queue) firstSince(ctx context.Context, p place, moment time.Time) (uint64, error) {
 	ctx, cancel := context.WithTimeout(ctx, publishTimeout)
 	defer cancel()
-	messages, err := jetstreamext.GetBatch(ctx, q.js, p.stream, 1,
-		jetstreamext.GetBatchSubject(p.subject), jetstreamext.GetBatchStartTime(moment))
-	if err != nil {
-		return 0, err
+	request := directRequest{Since: &moment, Subject: p.subject, Batch: 1}
+	first, err := q.direct(ctx, p.stream, request, func(*jetstream.RawStreamMsg) bool { return false })
+	switch {
+	case errors.Is(err, jetstream.ErrMsgNotFound):
+		return 0, nil
+	case err == nil && first == 0:
+		err = ctx.Err()
 	}
-	for msg, err := range messages {
-		if errors.Is(err, jetstreamext.ErrNoMessages) {
-			return 0, nil
-		}
-		if err == nil {
-			err = putRight(msg)
-		}
-		if err != nil {
-			return 0, err
-		}
-		return msg.Sequence, nil
-	}
-	return 0, ctx.Err()
+	return first, err
 }

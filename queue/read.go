@@ -6,11 +6,9 @@ import (
 	"fmt"
 	"iter"
 	"slices"
-	"strconv"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
-	"github.com/synadia-io/orbit.go/jetstreamext"
 )
 
 // A page is what one request reads of a stream: so many messages, or so many
@@ -66,57 +64,24 @@ func (q *Queue) upTo(ctx context.Context, p place, last uint64, do func(*jetstre
 	return nil
 }
 
-// page reads one page of at most size messages, up to the message last, and says up to where it has read,
-// and whether to go on.
+// page reads one page of at most size messages, up to the message last, and says
+// up to where it has read, and whether to go on.
 func (q *Queue) page(ctx context.Context, p place, size int, last uint64, do func(*jetstream.RawStreamMsg) bool) (uint64, bool, error) {
 	ctx, cancel := context.WithTimeout(ctx, publishTimeout)
 	defer cancel()
-	begin := jetstreamext.GetBatchSeq(p.after + 1)
+	request := directRequest{Sequence: p.after + 1, Subject: p.subject, Batch: size, MaxBytes: pageBytes}
 	if p.after == 0 && !p.since.IsZero() {
-		begin = jetstreamext.GetBatchStartTime(p.since)
+		request.Sequence, request.Since = 0, &p.since
 	}
-	messages, err := jetstreamext.GetBatch(ctx, q.js, p.stream, size,
-		jetstreamext.GetBatchSubject(p.subject), jetstreamext.GetBatchMaxBytes(pageBytes), begin)
-	if err != nil {
-		return p.after, false, err
+	more := true
+	read, err := q.direct(ctx, p.stream, request, func(msg *jetstream.RawStreamMsg) bool {
+		more = msg.Sequence <= last && do(msg)
+		return more
+	})
+	if errors.Is(err, jetstream.ErrMsgNotFound) {
+		return p.after, false, nil
 	}
-	for msg, err := range messages {
-		if errors.Is(err, jetstreamext.ErrNoMessages) {
-			return p.after, false, nil
-		}
-		if err == nil {
-			err = putRight(msg)
-		}
-		if err != nil {
-			return p.after, false, err
-		}
-		if msg.Sequence > last || !do(msg) {
-			return msg.Sequence, false, nil
-		}
-		p.after = msg.Sequence
-	}
-	return p.after, true, nil
-}
-
-// putRight makes up for a publisher who gave a message headers by which the server
-// tells where it lies (ADR-31). The server adds its own behind them, and the
-// library reads the first: a sequence of the publisher's choice would have the
-// same page read again and again.
-func putRight(msg *jetstream.RawStreamMsg) error {
-	forged := false
-	for _, name := range [...]string{jetstream.SequenceHeader, jetstream.SubjectHeader, jetstream.TimeStampHeaer} {
-		if values := msg.Header[name]; len(values) > 1 {
-			msg.Header[name], forged = values[len(values)-1:], true
-		}
-	}
-	if !forged {
-		return nil
-	}
-	var unnumbered, undated error
-	msg.Subject = msg.Header.Get(jetstream.SubjectHeader)
-	msg.Sequence, unnumbered = strconv.ParseUint(msg.Header.Get(jetstream.SequenceHeader), 10, 64)
-	msg.Time, undated = time.Parse(time.RFC3339Nano, msg.Header.Get(jetstream.TimeStampHeaer))
-	return wrap(errors.Join(unnumbered, undated), "read where a message lies")
+	return max(p.after, read), more, err
 }
 
 // message reads one message. The error is jetstream.ErrMsgNotFound if it is not
@@ -125,15 +90,24 @@ func (q *Queue) message(ctx context.Context, stream string, sequence uint64) (*j
 	if sequence == 0 { // the server would take it for no question
 		return nil, jetstream.ErrMsgNotFound
 	}
-	s, err := q.js.Stream(ctx, stream)
-	if err != nil {
-		return nil, fmt.Errorf("look up stream %s: %w", stream, err)
-	}
-	msg, err := s.GetMsg(ctx, sequence)
-	if err != nil {
+	ctx, cancel := context.WithTimeout(ctx, publishTimeout)
+	defer cancel()
+	var found *jetstream.RawStreamMsg
+	last, err := q.direct(ctx, stream, directRequest{Sequence: sequence, Batch: 1}, func(msg *jetstream.RawStreamMsg) bool {
+		found = msg
+		return false
+	})
+	switch {
+	case err != nil:
 		return nil, err
+	case found == nil && last == sequence:
+		return nil, errors.New("its headers are no headers")
+	case found == nil:
+		return nil, ctx.Err()
+	case found.Sequence != sequence:
+		return nil, jetstream.ErrMsgNotFound
 	}
-	return msg, putRight(msg)
+	return found, nil
 }
 
 // bySequence reads chosen messages behind a sequence one by one, oldest first,
