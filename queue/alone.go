@@ -6,6 +6,7 @@ import (
 	"hash/fnv"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"go.uber.org/zap"
 
@@ -49,7 +50,7 @@ func aloneWait(channel string) time.Duration {
 }
 
 func (p *Pool) routingAlone(handle eventHandler) messageHandler {
-	return func(ctx context.Context, msg jetstream.Msg) Outcome {
+	return func(ctx context.Context, msg *nats.Msg) Outcome {
 		e, handed, err := publishedEvent(msg)
 		switch {
 		case err != nil:
@@ -63,7 +64,7 @@ func (p *Pool) routingAlone(handle eventHandler) messageHandler {
 }
 
 func (p *Pool) deliveringAlone(channel string, handle deliveryHandler) messageHandler {
-	return func(ctx context.Context, msg jetstream.Msg) Outcome {
+	return func(ctx context.Context, msg *nats.Msg) Outcome {
 		d, meta, unreadable := p.read(channel, msg)
 		if unreadable != nil {
 			return *unreadable

@@ -6,7 +6,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/nats-io/nats.go/jetstream"
+	"github.com/nats-io/nats.go"
 )
 
 // background paces work that can wait, which is deliveries beyond an account's
@@ -58,7 +58,7 @@ func newBackground() *background { return &background{line: make(chan struct{}, 
 
 // handedOut looks at how long a message had lain that was handed out at once, or
 // as soon as this worker could. One that is handed out again tells nothing.
-func (b *background) handedOut(msg jetstream.Msg, now time.Time) {
+func (b *background) handedOut(msg *nats.Msg, now time.Time) {
 	meta, err := msg.Metadata()
 	if err == nil && meta.NumDelivered == 1 {
 		b.lay(now.Sub(meta.Timestamp), now)

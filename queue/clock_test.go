@@ -1,11 +1,11 @@
 package queue
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
 	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/jetstream"
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
@@ -49,17 +49,12 @@ func TestNoRetryIsEarlyByTheClock(t *testing.T) {
 	})
 }
 
-// parkedMessage is one as its lane gets it.
-type parkedMessage struct {
-	jetstream.Msg
-	message *nats.Msg
-	stored  time.Time
-}
-
-func (m parkedMessage) Headers() nats.Header { return m.message.Header }
-func (m parkedMessage) Data() []byte         { return m.message.Data }
-func (m parkedMessage) Metadata() (*jetstream.MsgMetadata, error) {
-	return &jetstream.MsgMetadata{NumDelivered: 1, Timestamp: m.stored}, nil
+// handedOut is a message as its lane gets it: the subject by which it is
+// acknowledged tells when it was stored (ADR-15).
+func handedOut(msg *nats.Msg, stored time.Time) *nats.Msg {
+	msg.Reply = fmt.Sprintf("%sSTREAM.CONSUMER.1.1.1.%d.0", ackPrefix, stored.UnixNano())
+	msg.Sub = &nats.Subscription{}
+	return msg
 }
 
 // Workers whose clock is an hour ahead of the server's wait as others do. They
@@ -73,7 +68,7 @@ func TestAWaitIsWaitedOutWhereTheServersClockIsBehind(t *testing.T) {
 	quarter := rungFor(20 * time.Minute)
 	hop := hopTo(d, retrySubject(quarter, "webhook"))
 	lane := (&Pool{}).delivering("webhook", quarter, nil)
-	outcome := lane(t.Context(), parkedMessage{message: hop.Msg, stored: time.Now().Add(-time.Hour)})
+	outcome := lane(t.Context(), handedOut(hop.Msg, time.Now().Add(-time.Hour)))
 	require.Equal(t, stayed, outcome.verdict)
 	require.InDelta(t, float64(quarter.wait), float64(outcome.wait), float64(5*time.Second))
 }

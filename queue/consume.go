@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"go.uber.org/zap"
 
@@ -21,7 +22,7 @@ type PublishedEvent struct {
 type (
 	eventHandler    = func(ctx context.Context, e PublishedEvent) Outcome
 	deliveryHandler = func(ctx context.Context, d schema.Delivery) Outcome
-	messageHandler  = func(ctx context.Context, msg jetstream.Msg) Outcome
+	messageHandler  = func(ctx context.Context, msg *nats.Msg) Outcome
 )
 
 // Events adds the lanes that hand out events: one in the order of publication,
@@ -90,7 +91,7 @@ func (p *Pool) addBehind(stream string, consumer jetstream.ConsumerConfig, slots
 }
 
 func (p *Pool) routing(handle eventHandler) messageHandler {
-	return func(ctx context.Context, msg jetstream.Msg) Outcome {
+	return func(ctx context.Context, msg *nats.Msg) Outcome {
 		e, handed, err := publishedEvent(msg)
 		switch {
 		case err != nil:
@@ -107,12 +108,12 @@ func (p *Pool) routing(handle eventHandler) messageHandler {
 // delivering reads the delivery, sees that it is due, and keeps one that never
 // settles from going round for ever.
 func (p *Pool) delivering(channel string, r rung, handle deliveryHandler) messageHandler {
-	return func(ctx context.Context, msg jetstream.Msg) Outcome {
+	return func(ctx context.Context, msg *nats.Msg) Outcome {
 		d, meta, unreadable := p.read(channel, msg)
 		if unreadable != nil {
 			return *unreadable
 		}
-		switch step := r.next(parkedAt(msg.Headers(), meta.Timestamp), d.Due, time.Now()); step.kind {
+		switch step := r.next(parkedAt(msg.Header, meta.Timestamp), d.Due, time.Now()); step.kind {
 		case stay:
 			return stayFor(step.wait)
 		case hop:
@@ -130,8 +131,8 @@ func (p *Pool) delivering(channel string, r rung, handle deliveryHandler) messag
 
 // read reads the delivery of a lane, or says what becomes of a message that is
 // none.
-func (p *Pool) read(channel string, msg jetstream.Msg) (d schema.Delivery, meta *jetstream.MsgMetadata, unreadable *Outcome) {
-	d, err := decode(msg.Headers(), msg.Data())
+func (p *Pool) read(channel string, msg *nats.Msg) (d schema.Delivery, meta *nats.MsgMetadata, unreadable *Outcome) {
+	d, err := decode(msg.Header, msg.Data)
 	if err == nil && d.Channel != channel {
 		err = fmt.Errorf("it lies with %s, and header %s names another channel", channel, headerChannel)
 	}
@@ -139,7 +140,7 @@ func (p *Pool) read(channel string, msg jetstream.Msg) (d schema.Delivery, meta 
 		meta, err = msg.Metadata()
 	}
 	if err != nil {
-		p.queue.log.Error("unreadable delivery", zap.String("subject", msg.Subject()), zap.Error(err))
+		p.queue.log.Error("unreadable delivery", zap.String("subject", msg.Subject), zap.Error(err))
 		buried := BuryEvent(Death{Cause: Invalid, Type: schema.UnknownType, Reason: err.Error()})
 		return d, nil, &buried
 	}

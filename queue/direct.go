@@ -29,6 +29,7 @@ const (
 	descriptionHeader = "Description"
 	statusEnd         = "204"
 	statusNone        = "404"
+	statusNobody      = "503"
 	lastHeader        = "Nats-Last-Sequence"
 )
 
@@ -84,8 +85,10 @@ func endOf(reply *nats.Msg) (last uint64, over bool, err error) {
 		return last, true, wrap(err, "read how far a page goes")
 	case statusNone:
 		return 0, true, jetstream.ErrMsgNotFound
+	case statusNobody:
+		return 0, true, nats.ErrNoResponders
 	default:
-		return 0, true, errors.New("the server says " + status + " " + reply.Header.Get(descriptionHeader))
+		return 0, true, fmt.Errorf("the server says %s %s", status, reply.Header.Get(descriptionHeader))
 	}
 }
 

@@ -5,7 +5,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/nats-io/nats.go/jetstream"
+	"github.com/nats-io/nats.go"
 )
 
 // inHand is what a pool has in hand. The server is told at every heartbeat that
@@ -13,19 +13,24 @@ import (
 // each message is 3 % of what a delivery costs.
 type inHand struct {
 	mu    sync.Mutex
-	beats map[jetstream.Msg]time.Time // when the server was told last
+	beats map[held]time.Time // when the server was told last
 }
 
-func newInHand() *inHand { return &inHand{beats: make(map[jetstream.Msg]time.Time)} }
+// held is a message of which the server is told.
+type held interface {
+	InProgress(...nats.AckOpt) error
+}
 
-func (h *inHand) take(msg jetstream.Msg) {
+func newInHand() *inHand { return &inHand{beats: make(map[held]time.Time)} }
+
+func (h *inHand) take(msg held) {
 	now := time.Now()
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.beats[msg] = now
 }
 
-func (h *inHand) letGo(msg jetstream.Msg) {
+func (h *inHand) letGo(msg held) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	delete(h.beats, msg)
@@ -49,7 +54,7 @@ func (h *inHand) keep(ctx context.Context) {
 
 // due are those of which the server has not heard for a heartbeat. It counts as
 // told now.
-func (h *inHand) due(now time.Time) (due []jetstream.Msg) {
+func (h *inHand) due(now time.Time) (due []held) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for msg, told := range h.beats {

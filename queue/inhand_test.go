@@ -7,18 +7,15 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/nats-io/nats.go/jetstream"
+	"github.com/nats-io/nats.go"
 	"github.com/stretchr/testify/require"
 )
 
 // beaten is a message of which it counts how often the server was told that it is
 // in hand.
-type beaten struct {
-	jetstream.Msg
-	beats int
-}
+type beaten struct{ beats int }
 
-func (b *beaten) InProgress() error { b.beats++; return errors.New("NATS is away") }
+func (b *beaten) InProgress(...nats.AckOpt) error { b.beats++; return errors.New("NATS is away") }
 
 func TestTheServerIsToldOfWhatIsInHandAndOfNothingElse(t *testing.T) {
 	t.Parallel()

@@ -33,7 +33,7 @@ type lane struct {
 	stream   string
 	consumer jetstream.ConsumerConfig
 	slots    int
-	handle   func(ctx context.Context, msg jetstream.Msg) Outcome
+	handle   func(ctx context.Context, msg *nats.Msg) Outcome
 	meter    laneMeter
 	inHand   *inHand // of the pool
 	canWait  bool    // it gives way to other lanes
@@ -96,28 +96,28 @@ var errDrained = errors.New("the drain time is over")
 func (l lane) run(stop, work context.Context) {
 	var hands sync.WaitGroup
 	defer hands.Wait()
-	idle := make(chan jetstream.Msg)
+	idle := make(chan *nats.Msg)
 	defer close(idle)
 	closed := make(chan struct{})
 	defer close(closed)
 	slots := newSlots(l.slots)
 	// A goroutine that has handled a message waits for another one: a new one
 	// would have to grow its stack again, which is 6 % of what a delivery costs.
-	handleAll := func(msg jetstream.Msg) {
+	handleAll := func(msg *nats.Msg) {
 		for more := true; more; msg, more = <-idle {
 			l.hold(stop, work, closed, msg)
 			slots.release(1)
 		}
 	}
 	outages := outage()
-	var consumer jetstream.Consumer
+	ensured := false
 	for stop.Err() == nil {
 		var err error
-		if consumer == nil {
-			consumer, err = l.ensureConsumer(stop)
+		if !ensured {
+			err = l.ensureConsumer(stop)
 		}
 		if err == nil {
-			err = l.pull(stop, consumer, slots, func(msg jetstream.Msg) {
+			err = l.pull(stop, slots, func(msg *nats.Msg) {
 				select {
 				case idle <- msg:
 				default:
@@ -127,9 +127,10 @@ func (l lane) run(stop, work context.Context) {
 		}
 		if err == nil {
 			outages.Reset()
+			ensured = true
 			continue
 		}
-		consumer = nil // whatever became of it, it is made anew or put right
+		ensured = false // whatever became of it, it is made anew or put right
 		l.queue.seekLeader(err)
 		l.rest(stop, outages.NextBackOff(), err)
 	}
@@ -149,34 +150,26 @@ func (l lane) rest(stop context.Context, wait time.Duration, err error) {
 }
 
 // pull asks for as many messages as there are free slots and starts each.
-func (l lane) pull(stop context.Context, consumer jetstream.Consumer, slots *slots, start func(jetstream.Msg)) error {
+func (l lane) pull(stop context.Context, slots *slots, start func(*nats.Msg)) error {
 	free := slots.take(stop)
 	if free == 0 {
 		return nil
 	}
-	batch, err := consumer.Fetch(free, jetstream.FetchMaxWait(pullWait))
-	if err != nil {
-		slots.release(free)
-		return err
-	}
-	for msg := range batch.Messages() {
+	err := l.queue.pull(l.stream, l.consumer.Durable, free, pullWait, func(msg *nats.Msg) {
 		free--
 		if !l.canWait && (free > 0 || l.stream == EventStream) {
 			l.queue.background.handedOut(msg, time.Now())
 		}
 		start(msg)
-	}
+	})
 	slots.release(free)
-	if err := batch.Error(); err != nil && !errors.Is(err, nats.ErrTimeout) {
-		return err
-	}
-	return nil
+	return err
 }
 
 // hold keeps a message in hand while it is handled, and settles it. One that
 // is handed back waits until the lane is closed: the lane's own last pull would
 // get it again, and again, until it looked like one that kills its workers.
-func (l lane) hold(stop, work context.Context, closed <-chan struct{}, msg jetstream.Msg) {
+func (l lane) hold(stop, work context.Context, closed <-chan struct{}, msg *nats.Msg) {
 	l.inHand.take(msg)
 	defer l.inHand.letGo(msg)
 	l.meter.inHand(1)
@@ -198,7 +191,7 @@ func (l lane) hold(stop, work context.Context, closed <-chan struct{}, msg jetst
 
 // attend lets a panic hurt the message that caused it and none beside it: that
 // one is handed out again, and ends as a dead letter if it goes on so.
-func (l lane) attend(work context.Context, msg jetstream.Msg) (outcome Outcome) {
+func (l lane) attend(work context.Context, msg *nats.Msg) (outcome Outcome) {
 	defer func() {
 		if cause := recover(); cause != nil {
 			l.queue.log.Error("handling a message panicked", zap.String("consumer", l.consumer.Durable),
@@ -209,25 +202,25 @@ func (l lane) attend(work context.Context, msg jetstream.Msg) (outcome Outcome) 
 	return l.handle(work, msg)
 }
 
-func (l lane) ensureConsumer(ctx context.Context) (jetstream.Consumer, error) {
+func (l lane) ensureConsumer(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, publishTimeout)
 	defer cancel()
 	l.queue.beginPaused(ctx, &l.consumer) // of this call's copy of the lane
-	consumer, err := l.queue.js.CreateOrUpdateConsumer(ctx, l.stream, l.consumer)
+	_, err := l.queue.js.CreateOrUpdateConsumer(ctx, l.stream, l.consumer)
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
 		if err := l.queue.Setup(ctx, 0); err != nil {
-			return nil, err
+			return err
 		}
-		consumer, err = l.queue.js.CreateOrUpdateConsumer(ctx, l.stream, l.consumer)
+		_, err = l.queue.js.CreateOrUpdateConsumer(ctx, l.stream, l.consumer)
 	}
-	return consumer, wrap(err, "create consumer %s on %s", l.consumer.Durable, l.stream)
+	return wrap(err, "create consumer %s on %s", l.consumer.Durable, l.stream)
 }
 
 // settle does what an outcome says, and is the only place that acknowledges. It
 // stores what comes next before it acknowledges what came before, and goes on
 // trying while NATS is away. If ctx ends first, the message is left for
 // another worker, and stored is false.
-func (q *Queue) settle(ctx context.Context, msg jetstream.Msg, o Outcome) (stored bool) {
+func (q *Queue) settle(ctx context.Context, msg *nats.Msg, o Outcome) (stored bool) {
 	if faultpoint.On {
 		faultpoint.Reached("before store: " + o.String())
 	}
@@ -258,7 +251,7 @@ func (q *Queue) settle(ctx context.Context, msg jetstream.Msg, o Outcome) (store
 }
 
 // storeAgain goes on trying after a failure. Only then it is worth a policy.
-func (q *Queue) storeAgain(ctx context.Context, msg jetstream.Msg, o Outcome, failed error) error {
+func (q *Queue) storeAgain(ctx context.Context, msg *nats.Msg, o Outcome, failed error) error {
 	return backoff.RetryNotify(func() (err error) {
 		if err, failed = failed, nil; err != nil {
 			return err
@@ -271,7 +264,7 @@ func (q *Queue) storeAgain(ctx context.Context, msg jetstream.Msg, o Outcome, fa
 
 // storeNext stores what an outcome leaves behind, if anything: what comes next,
 // and the ledger's record of what was. Both are under way at the same time.
-func (q *Queue) storeNext(ctx context.Context, msg jetstream.Msg, o Outcome) error {
+func (q *Queue) storeNext(ctx context.Context, msg *nats.Msg, o Outcome) error {
 	next := nextOf(msg, o)
 	switch {
 	case next.Msg == nil && o.record == nil:
@@ -285,7 +278,7 @@ func (q *Queue) storeNext(ctx context.Context, msg jetstream.Msg, o Outcome) err
 }
 
 // nextOf is what an outcome makes of a message.
-func nextOf(msg jetstream.Msg, o Outcome) keyed {
+func nextOf(msg *nats.Msg, o Outcome) keyed {
 	switch {
 	case o.verdict == park:
 		return hopTo(o.delivery, retrySubject(rungFor(time.Until(o.delivery.Due)), o.delivery.Channel))
@@ -306,7 +299,7 @@ func nextOf(msg jetstream.Msg, o Outcome) keyed {
 // keyOf is the idempotency key of what a message becomes: one for each message
 // there ever is. The time tells a stream from one that is made anew in its
 // place, whose sequences begin again.
-func keyOf(msg jetstream.Msg) string {
+func keyOf(msg *nats.Msg) string {
 	meta, err := msg.Metadata()
 	if err != nil {
 		return ""
