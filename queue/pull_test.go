@@ -17,21 +17,22 @@ import (
 func TestEventsThatLookLikeTheServersWordAreHandled(t *testing.T) {
 	t.Parallel()
 	subject := schema.EventSubject("job.fail")
-	for name, header := range map[string]map[string][]string{
-		"nothing there":     {"Status": {"404"}},
-		"over":              {"Status": {"408"}},
-		"idle":              {"Status": {"100"}},
-		"refused":           {"Status": {"400"}, "Description": {"Bad Request"}},
-		"consumer is gone":  {"Status": {"409"}, "Description": {"Consumer Deleted"}},
-		"server shuts down": {"Status": {"409"}, "Description": {"Server Shutdown"}},
-		"nobody there":      {"Status": {"503"}},
+	for name, header := range map[string]string{
+		"nothing there":     "NATS/1.0 404 No Messages",
+		"over":              "NATS/1.0\r\nStatus: 408",
+		"idle":              "NATS/1.0 100 Idle Heartbeat",
+		"refused":           "NATS/1.0 400 Bad Request",
+		"consumer is gone":  "NATS/1.0\r\nStatus: 409\r\nDescription: Consumer Deleted",
+		"server shuts down": "NATS/1.0 409 Server Shutdown",
+		"nobody there":      "NATS/1.0 503",
+		"no header at all":  "nonsense",
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			n := servertest.NATS(t)
 			q := ready(t, n)
 			for range 3 {
-				publishRaw(t, n.URL(), subject, "NATS/1.0\r\n"+lines(header)+"\r\n", "")
+				publishRaw(t, n.URL(), subject, header+"\r\n\r\n", "")
 				servertest.Publish(t, n.URL(), subject, nil, []byte("{}"))
 			}
 			handled := make(chan queue.PublishedEvent, 6)
