@@ -1,12 +1,14 @@
 package queue
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"slices"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 )
 
@@ -88,7 +90,7 @@ func (q *Queue) firstSince(ctx context.Context, p place, moment time.Time) (uint
 	case errors.Is(err, jetstream.ErrMsgNotFound):
 		return 0, nil
 	case err == nil && first == 0:
-		err = ctx.Err()
+		err = cmp.Or(ctx.Err(), nats.ErrTimeout)
 	}
 	return first, err
 }

@@ -1,6 +1,7 @@
 package queue
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -8,6 +9,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 )
 
@@ -100,12 +102,12 @@ func (q *Queue) message(ctx context.Context, stream string, sequence uint64) (*j
 	switch {
 	case err != nil:
 		return nil, err
-	case found == nil && last == sequence:
-		return nil, errors.New("its headers are no headers")
-	case found == nil:
-		return nil, ctx.Err()
-	case found.Sequence != sequence:
+	case last == 0:
+		return nil, cmp.Or(ctx.Err(), nats.ErrTimeout)
+	case last != sequence:
 		return nil, jetstream.ErrMsgNotFound
+	case found == nil:
+		return nil, errors.New("its headers are no headers")
 	}
 	return found, nil
 }

@@ -83,6 +83,11 @@ func TestHeadersThatAreNoneHideNothingElse(t *testing.T) {
 	require.Equal(t, []uint64{2}, sequences)
 	_, err := q.Event(t.Context(), 1)
 	require.ErrorContains(t, err, "read event 1: its headers are no headers")
+	stream, err := stranger(t, server).Stream(t.Context(), queue.EventStream)
+	require.NoError(t, err)
+	require.NoError(t, stream.DeleteMsg(t.Context(), 2))
+	_, err = q.Event(t.Context(), 2)
+	require.ErrorIs(t, err, queue.ErrNoEvent)
 }
 
 func lines(header map[string][]string) (all string) {
