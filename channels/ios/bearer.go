@@ -83,6 +83,30 @@ func (b *bearer) keeps(now, issued time.Time) bool {
 	return !issued.After(b.issued) || now.Sub(b.presented) < bearerHold
 }
 
+// stepBack presents the token of the window before in the place of the first of a
+// window that Apple calls one too many. A fleet that began shortly before the
+// window did holds on to that one until bearerHold is over; a process that has
+// joined since does not know of it, and all of them are one to Apple.
+func (b *bearer) stepBack(refused string) (bool, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if refused != b.token {
+		return true, nil // another push has stepped back meanwhile
+	}
+	now := b.now().Round(0)
+	began := b.issued.Add(bearerLag)
+	if b.issued != issuedAt(now) || now.Sub(began) >= bearerHold {
+		return false, nil
+	}
+	before := b.issued.Add(-bearerWindow)
+	token, err := b.sign(before)
+	if err != nil {
+		return false, err
+	}
+	b.token, b.issued, b.presented = token, before, began
+	return true, nil
+}
+
 func issuedAt(now time.Time) time.Time {
 	const window = int64(bearerWindow / time.Second)
 	seconds := now.Add(-bearerLag).Unix()

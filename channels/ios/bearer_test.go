@@ -4,6 +4,7 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"encoding/hex"
+	"slices"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -131,12 +132,21 @@ func TestFleetKeepsApplesLimits(t *testing.T) {
 func openWithClock(t *testing.T, c Config, now func() time.Time) *channel {
 	t.Helper()
 	opened := open(t, c)
-	provider, err := c.bearer()
-	require.NoError(t, err)
-	provider.now = now
-	opened.servers[production].client.HTTPClient.Transport.(*pool).authorize = provider.current
+	provide(t, opened, func(b *bearer) provider { b.now = now; return b })
 	return opened
 }
+
+// provide changes where a channel has its token from.
+func provide(t *testing.T, c *channel, instead func(*bearer) provider) {
+	t.Helper()
+	p := c.servers[production].client.HTTPClient.Transport.(*pool)
+	p.provider = instead(p.provider.(*bearer))
+}
+
+// onlyProvider has one token at any time.
+type onlyProvider struct{ *bearer }
+
+func (onlyProvider) stepBack(string) (bool, error) { return false, nil }
 
 func TestClockThatIsBehindIsNamed(t *testing.T) {
 	t.Parallel()
@@ -148,16 +158,43 @@ func TestClockThatIsBehindIsNamed(t *testing.T) {
 	require.ErrorContains(t, failure.Err, "clock")
 }
 
+// oddProvider signs for the moment, as no process of a fleet does.
+type oddProvider struct{ *bearer }
+
+func (o oddProvider) current() (string, error) { return o.sign(time.Now().Add(-time.Second)) }
+
+// A fleet that begins shortly before a window, and one of whose processes joins
+// when that has begun, is one to Apple all the same: pushes arrive, the first one
+// too, and the new token is presented when it may be.
+func TestProcessThatJoinsWhenAWindowHasJustBegun(t *testing.T) {
+	t.Parallel()
+	const windowBegins = 1751846400 + 60
+	var now atomic.Int64
+	now.Store(windowBegins - 10)
+	clock := func() time.Time { return time.Unix(now.Load(), 0) }
+	server, log := startAPNs(t, farend.APNsOptions{Now: clock})
+	config := configFor(t, server)
+	first := openWithClock(t, config, clock)
+	require.NoError(t, first.Send(t.Context(), delivery("job.fail", "1"), target()))
+	now.Add(20)
+	second := openWithClock(t, config, clock)
+	const rounds = 60
+	for round := range rounds {
+		require.NoError(t, second.Send(t.Context(), delivery("job.fail", "1"), target()), "round %d", round)
+		require.NoError(t, first.Send(t.Context(), delivery("job.fail", "1"), target()), "round %d", round)
+		now.Add(60)
+	}
+	accepted := slices.DeleteFunc(received(log), func(r farend.Received) bool { return r.Status != "200" })
+	require.Len(t, accepted, 1+2*rounds)
+	require.LessOrEqual(t, len(received(log)), len(accepted)+1, "one was refused, and is known to be too early from then on")
+}
+
 func TestTokenIsKeptWhenAppleHasSeenTooMany(t *testing.T) {
 	t.Parallel()
 	server, _ := startAPNs(t, farend.APNsOptions{})
 	config := configFor(t, server)
 	stranger := open(t, config)
-	stranger.servers[production].client.HTTPClient.Transport.(*pool).authorize = func() (string, error) {
-		b, err := config.bearer()
-		require.NoError(t, err)
-		return b.sign(time.Now().Add(-time.Second))
-	}
+	provide(t, stranger, func(b *bearer) provider { return oddProvider{b} })
 	require.NoError(t, stranger.Send(t.Context(), delivery("job.fail", "1"), target()))
 	c := open(t, config)
 	for range 2 {

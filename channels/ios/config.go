@@ -50,13 +50,11 @@ func (c *Config) Open() (channels.Channel, error) {
 	if err != nil {
 		return nil, err
 	}
-	var authorize func() (string, error)
+	var provider provider
 	if c.CertFile == "" {
-		provider, err := c.bearer()
-		if err != nil {
+		if provider, err = c.bearer(); err != nil {
 			return nil, err
 		}
-		authorize = provider.current
 	}
 	opened := &channel{topic: c.Topic, servers: map[string]*server{}}
 	made := map[string]*server{} // by URL: two environments may have one
@@ -66,7 +64,7 @@ func (c *Config) Open() (channels.Channel, error) {
 			return nil, fmt.Errorf("TOCSIN_APNS_URL: %w", err)
 		}
 		if made[address.String()] == nil {
-			made[address.String()] = newServer(address, newPool(address, secure, authorize))
+			made[address.String()] = newServer(address, newPool(address, secure, provider))
 		}
 		opened.servers[environment] = made[address.String()]
 	}

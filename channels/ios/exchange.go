@@ -21,11 +21,14 @@ func (p *pool) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	r = unescaped(r)
 	answer, body, err := p.exchange(c, r)
+	if err == nil && says(answer, body, http.StatusTooManyRequests, reasonNewToken) {
+		answer, body, err = p.again(c, r, answer, body)
+	}
 	p.leave(c, err == nil && answer.StatusCode == http.StatusOK)
 	if err != nil {
 		return nil, p.explain(r.Context(), c, err)
 	}
-	if answer.StatusCode == http.StatusServiceUnavailable && bytes.Contains(body, []byte(`"`+reasonShutdown+`"`)) {
+	if says(answer, body, http.StatusServiceUnavailable, reasonShutdown) {
 		p.mu.Lock()
 		p.retire(c)
 		p.mu.Unlock()
@@ -35,6 +38,29 @@ func (p *pool) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	return answer, nil
 }
+
+func says(answer *http.Response, body []byte, status int, reason string) bool {
+	return answer.StatusCode == status && bytes.Contains(body, []byte(`"`+reason+`"`))
+}
+
+// again pushes once more if there is another token than the one that came too
+// early; else the answer stays.
+func (p *pool) again(c *conn, r *http.Request, answer *http.Response, body []byte) (*http.Response, []byte, error) {
+	if p.provider == nil || r.GetBody == nil {
+		return answer, body, nil
+	}
+	changed, err := p.provider.stepBack(strings.TrimPrefix(r.Header.Get("authorization"), scheme))
+	if err != nil || !changed {
+		return answer, body, err
+	}
+	if r.Body, err = r.GetBody(); err != nil {
+		return nil, nil, fmt.Errorf("read the payload of a push again: %w", err)
+	}
+	return p.exchange(c, r)
+}
+
+// scheme comes before a token (RFC 6750, 2.1), in lower case as Apple writes it.
+const scheme = "bearer "
 
 // asWritten is the key of a push's payload in the context of its request.
 type asWritten struct{}
@@ -69,12 +95,12 @@ func (p *pool) enterAlive(ctx context.Context) (*conn, error) {
 }
 
 func (p *pool) exchange(c *conn, r *http.Request) (*http.Response, []byte, error) {
-	if p.authorize != nil {
-		token, err := p.authorize()
+	if p.provider != nil {
+		token, err := p.provider.current()
 		if err != nil {
 			return nil, nil, err
 		}
-		r.Header.Set("authorization", "bearer "+token)
+		r.Header.Set("authorization", scheme+token)
 	}
 	answer, err := c.client.RoundTrip(r)
 	if err != nil {

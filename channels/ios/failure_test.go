@@ -69,6 +69,7 @@ func TestAnswers(t *testing.T) {
 				answer.Since = died
 			}
 			c := open(t, configFor(t, server))
+			provide(t, c, func(b *bearer) provider { return onlyProvider{b} })
 			require.NoError(t, c.Send(t.Context(), delivery("job.fail", "0"), target()))
 			server.Answer(deviceToken, answer)
 			err := c.Send(t.Context(), delivery("job.fail", "1"), target())

@@ -38,7 +38,7 @@ type pool struct {
 	host, port string
 	secure     *tls.Config
 	settings   http.HTTP2Config
-	authorize  func() (string, error) // nil with a certificate
+	provider   provider // nil with a certificate
 
 	mu      sync.Mutex
 	conns   []*conn // those that take pushes
@@ -47,6 +47,14 @@ type pool struct {
 	redial  *backoff.ExponentialBackOff
 	resting time.Time         // no connection is made before
 	trouble *channels.Failure // of the last connection
+}
+
+// provider has the token that a push carries.
+type provider interface {
+	current() (string, error)
+	// stepBack has another token in the place of one that came too early for Apple,
+	// and says so; false: there is none.
+	stepBack(refused string) (bool, error)
 }
 
 type waiter struct {
@@ -59,11 +67,11 @@ type grant struct {
 	err  error
 }
 
-func newPool(server *url.URL, secure *tls.Config, authorize func() (string, error)) *pool {
+func newPool(server *url.URL, secure *tls.Config, provider provider) *pool {
 	return &pool{
 		host: server.Hostname(), port: cmp.Or(server.Port(), "443"),
-		secure:    secure,
-		authorize: authorize,
+		secure:   secure,
+		provider: provider,
 		settings: http.HTTP2Config{
 			SendPingTimeout:  silence,
 			PingTimeout:      signOfLife,

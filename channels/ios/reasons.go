@@ -38,6 +38,7 @@ const (
 	reasonOtherApp    = "DeviceTokenNotForTopic"
 	reasonTooLarge    = "PayloadTooLarge"
 	reasonShutdown    = "Shutdown"
+	reasonNewToken    = "TooManyProviderTokenUpdates"
 	defect            = "Tocsin made a push that APNs does not take: this is a defect of Tocsin, please report it"
 	checkTopic        = "check TOCSIN_APNS_TOPIC, which has to be the bundle id of the app"
 	checkKey          = "check TOCSIN_APNS_KEY_FILE, TOCSIN_APNS_KEY_ID and TOCSIN_APNS_TEAM_ID: they have to belong together, and the key must not be revoked"
@@ -81,12 +82,12 @@ var verdicts = map[string]verdict{
 	"ExpiredProviderToken": {channels.Misconfigured, pause,
 		"set the clock of this machine: the token made with TOCSIN_APNS_KEY_FILE is 51 minutes old at most, and Apple sees more than an hour"},
 
-	"IdleTimeout":                 {channels.Temporary, resendWait, ""},
-	"TooManyProviderTokenUpdates": {channels.Temporary, changedWait, "somebody else uses the key of TOCSIN_APNS_KEY_ID with tokens of their own"},
-	"TooManyRequests":             {channels.Temporary, crowdedWait, "the device is sent to too often"},
-	"InternalServerError":         {channels.Temporary, troubleWait, ""},
-	"ServiceUnavailable":          {channels.Temporary, troubleWait, ""},
-	reasonShutdown:                {channels.Temporary, troubleWait, ""},
+	"IdleTimeout":         {channels.Temporary, resendWait, ""},
+	reasonNewToken:        {channels.Temporary, changedWait, "somebody else uses the key of TOCSIN_APNS_KEY_ID with tokens of their own"},
+	"TooManyRequests":     {channels.Temporary, crowdedWait, "the device is sent to too often"},
+	"InternalServerError": {channels.Temporary, troubleWait, ""},
+	"ServiceUnavailable":  {channels.Temporary, troubleWait, ""},
+	reasonShutdown:        {channels.Temporary, troubleWait, ""},
 }
 
 // byStatus judges reasons that Apple has not documented yet.
