@@ -19,7 +19,7 @@ func CheckURL(raw string) (*url.URL, error) {
 	case raw == "":
 		return nil, errors.New("a URL is needed")
 	case len(raw) > longestURL:
-		return nil, errors.New("the URL is longer than 2048 characters")
+		return nil, errTooLong
 	case strings.Contains(raw, "#"):
 		return nil, errors.New("the URL must not hold a fragment (#)")
 	}
@@ -31,11 +31,17 @@ func CheckURL(raw string) (*url.URL, error) {
 		return nil, err
 	}
 	u.Host = strings.TrimSuffix(u.Host, ":")
-	if _, err := url.Parse(u.String()); err != nil { // a zone of an IPv6 address is not escaped as it was
+	sent := u.String()
+	if len(sent) > longestURL { // what is escaped takes three times the room
+		return nil, errTooLong
+	}
+	if _, err := url.Parse(sent); err != nil { // a zone of an IPv6 address is not escaped as it was
 		return nil, errors.New("the URL is not well-formed")
 	}
 	return u, nil
 }
+
+var errTooLong = errors.New("the URL is longer than 2048 characters")
 
 func checkParts(u *url.URL) error {
 	switch {
