@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/cenkalti/backoff/v4"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/stretchr/testify/require"
 
@@ -64,23 +65,35 @@ func workQueues() []string {
 	return all
 }
 
-// inHand counts the deliveries that workers have taken and not acknowledged.
-func (s *site) inHand() int {
+// inHand counts the deliveries that workers have taken and not acknowledged. A
+// cluster without a leader does not know, and is asked again.
+func (s *site) inHand() (held int) {
 	s.t.Helper()
 	js := servertest.JetStream(s.t, s.natsURL())
 	ctx, cancel := context.WithTimeout(s.t.Context(), time.Minute)
 	defer cancel()
-	held := 0
+	require.NoError(s.t, backoff.Retry(func() (err error) {
+		held, err = unacknowledged(ctx, js)
+		return err
+	}, backoff.WithContext(backoff.NewConstantBackOff(100*time.Millisecond), ctx)))
+	return held
+}
+
+func unacknowledged(ctx context.Context, js jetstream.JetStream) (held int, err error) {
 	for _, stream := range workQueues() {
 		handle, err := js.Stream(ctx, stream)
-		require.NoError(s.t, err)
+		if err != nil {
+			return 0, err
+		}
 		list := handle.ListConsumers(ctx)
 		for info := range list.Info() {
 			held += info.NumAckPending
 		}
-		require.NoError(s.t, list.Err())
+		if list.Err() != nil {
+			return 0, list.Err()
+		}
 	}
-	return held
+	return held, nil
 }
 
 func (s *site) lastWords() string {

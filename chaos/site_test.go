@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"go.uber.org/zap"
@@ -132,6 +133,9 @@ func (s *site) workersRedis() string {
 // workers that wait.
 var slots = map[string]int{"route": 8, "webhook": 32, "ios": 8, "email": 8}
 
+// webhookTimeout is how long a webhook may take for its answer.
+const webhookTimeout = 3 * time.Second
+
 // startWorker adds a worker to the fleet and returns when it works. env is for
 // this one alone.
 func (s *site) startWorker(env ...string) *servertest.Process {
@@ -145,7 +149,7 @@ func (s *site) startWorker(env ...string) *servertest.Process {
 	keys := s.far.keys
 	worker := servertest.NewProcess(s.t, `"working"`, env, path, "worker",
 		"--nats-url", s.fleetNATS, "--redis-url", s.workersRedis(),
-		"--secrets-key", secretsKey, "--metrics-addr", "off", "--webhook-allow", "127.0.0.0/8", "--webhook-timeout", "3s",
+		"--secrets-key", secretsKey, "--metrics-addr", "off", "--webhook-allow", "127.0.0.0/8", "--webhook-timeout", webhookTimeout.String(),
 		"--partitions", strconv.Itoa(*partitions), "--concurrency", strings.Join(concurrency, ","), "--retry-initial", "500ms", "--retry-max", "3s",
 		"--smtp-url", "smtp://"+s.nets["email"].address()+"?tls=none", "--smtp-from", "tocsin@example.com",
 		"--apns-url", "https://"+s.nets["ios"].address(), "--apns-ca-file", keys.CAFile, "--apns-key-file", keys.KeyFile,
