@@ -120,6 +120,7 @@ func (p *Process) launch() (said string) {
 	p.t.Helper()
 	process := exec.CommandContext(context.Background(), p.argv[0], p.argv[1:]...)
 	process.Env = append(os.Environ(), p.env...)
+	process.SysProcAttr = endsWithParent()
 	output, err := process.StdoutPipe()
 	if err == nil {
 		process.Stderr = process.Stdout
