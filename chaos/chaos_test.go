@@ -45,8 +45,8 @@ func inFolder(m *testing.M) int {
 type fault struct {
 	name string
 	does func(s *site) // returns when it is over; load goes on meanwhile
-	// most is how many duplicates there may be, but for deliveries that were
-	// answered too late; nil: they are counted only.
+	// most is how many duplicates there may be, but for deliveries that were not
+	// answered in time; nil: they are counted only.
 	most func(s *site) int
 	with []func(*site) // options of newSite
 }
@@ -78,7 +78,7 @@ func (f fault) run(t *testing.T, seed uint64, rate float64) verdict {
 	t.Logf("seed %d: %s; load %.0f s, until nothing waited %.0f s", seed, v, calm.Sub(began).Seconds(), settled.Sub(calm).Seconds())
 	require.Empty(t, v.wrong, "seed %d\n%s", seed, s.lastWords())
 	if f.most != nil {
-		require.LessOrEqual(t, v.duplicates-v.tooLate, f.most(s), "duplicates\n%s", strings.Join(v.repeated, "\n"))
+		require.LessOrEqual(t, v.duplicates-v.unanswered, f.most(s), "duplicates\n%s", strings.Join(v.repeated, "\n"))
 	}
 	return v
 }
@@ -89,8 +89,8 @@ func (s *site) await(l *load, n float64) {
 }
 
 func (v verdict) String() string {
-	return fmt.Sprintf("%d events, %d deliveries: %d delivered, %d suppressed, %d dead, %d duplicates (%d of answers that came too late); recovered after %.1f s",
-		v.events, v.deliveries, v.delivered, v.suppressed, v.dead, v.duplicates, v.tooLate, v.recovered.Seconds())
+	return fmt.Sprintf("%d events, %d deliveries: %d delivered, %d suppressed, %d dead, %d duplicates (%d not answered in time); recovered after %.1f s",
+		v.events, v.deliveries, v.delivered, v.suppressed, v.dead, v.duplicates, v.unanswered, v.recovered.Seconds())
 }
 
 // table collects the verdicts of a run of the tests.

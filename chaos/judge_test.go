@@ -20,7 +20,7 @@ type verdict struct {
 	events, deliveries          int
 	delivered, suppressed, dead int
 	duplicates                  int      // acceptances by far ends beyond the first of each delivery
-	tooLate                     int      // of these: the sender had waited for an answer as long as it waits
+	unanswered                  int      // of these: no answer had come in the time that an answer may take
 	repeated                    []string // the story of each delivery that was accepted more than once
 	recovered                   time.Duration
 	wrong                       []string // what breaks a promise
@@ -64,7 +64,7 @@ func (s *site) judge(events []published, calm time.Time) verdict {
 	for id, times := range e.accepted {
 		if times > 1 {
 			v.duplicates += times - 1
-			v.tooLate += min(times-1, e.answeredTooLate(id))
+			v.unanswered += min(times-1, e.unansweredInTime(id))
 			v.repeated = append(v.repeated, storyOf(id, received[id], e.attempts[id]))
 		}
 		if !known[id] && !e.notices[id] {
@@ -76,10 +76,10 @@ func (s *site) judge(events []published, calm time.Time) verdict {
 	return v
 }
 
-// answeredTooLate counts the attempts of a delivery that ended only because
+// unansweredInTime counts the attempts of a delivery that ended only because
 // whoever made them had waited for the whole time that an answer may take: that the
 // far end has accepted one of these, nobody could know.
-func (e evidence) answeredTooLate(id string) (n int) {
+func (e evidence) unansweredInTime(id string) (n int) {
 	for _, a := range e.attempts[id] {
 		if a.Kind == schema.RecordFailed && a.Channel == "webhook" && a.Status == "" && a.Took >= webhookTimeout {
 			n++
