@@ -58,7 +58,7 @@ func (q *Queue) direct(ctx context.Context, stream string, r directRequest, do f
 		if len(reply.Header[jetstream.StreamHeader]) == 0 {
 			end, over, err := endOf(reply)
 			if over || err != nil {
-				return max(last, end), wrap(err, "read messages of "+stream)
+				return max(last, end), wrap(err, "read messages of %s", stream)
 			}
 			continue
 		}
@@ -77,7 +77,7 @@ func (q *Queue) direct(ctx context.Context, stream string, r directRequest, do f
 // endOf reads a reply that is no message. It may be one whose headers are no
 // headers: nothing is over then, and where it lies is told with the end.
 func endOf(reply *nats.Msg) (last uint64, over bool, err error) {
-	switch status := reply.Header.Get(statusHeader); status {
+	switch reply.Header.Get(statusHeader) {
 	case "":
 		return 0, false, nil
 	case statusEnd:
@@ -85,11 +85,18 @@ func endOf(reply *nats.Msg) (last uint64, over bool, err error) {
 		return last, true, wrap(err, "read how far a page goes")
 	case statusNone:
 		return 0, true, jetstream.ErrMsgNotFound
-	case statusNobody:
-		return 0, true, nats.ErrNoResponders
 	default:
-		return 0, true, fmt.Errorf("the server says %s %s", status, reply.Header.Get(descriptionHeader))
+		return 0, true, refusal(reply)
 	}
+}
+
+// refusal is what a server says in place of what it was asked for.
+func refusal(word *nats.Msg) error {
+	status := word.Header.Get(statusHeader)
+	if status == statusNobody {
+		return nats.ErrNoResponders
+	}
+	return fmt.Errorf("the server says %s %s", status, word.Header.Get(descriptionHeader))
 }
 
 // placed is a reply as the message that it brings, with where that lies.

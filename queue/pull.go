@@ -79,14 +79,12 @@ func (q *Queue) pull(stream, consumer string, batch int, within time.Duration, s
 // endOfPull reads what a server says of a pull. The status 409 has many reasons,
 // and all of them say that the consumer is not there, or not well.
 func endOfPull(word *nats.Msg) (over bool, err error) {
-	switch status := word.Header.Get(statusHeader); status {
+	switch word.Header.Get(statusHeader) {
 	case statusAlive:
 		return false, nil
 	case statusNone, statusExpired:
 		return true, nil
-	case statusNobody:
-		return true, nats.ErrNoResponders
 	default:
-		return true, fmt.Errorf("the server says %s %s", status, word.Header.Get(descriptionHeader))
+		return true, refusal(word)
 	}
 }
