@@ -14,9 +14,12 @@ const (
 	// next one needs. With 64 for 256, a burst of deliveries spent 10 % of the
 	// worker's processor time on dialling (tocsin bench run fan-out).
 	idlePerHost = 128
-	// idleConns bounds the file descriptors kept for many hosts: a connection
-	// for each of 1,000, and as many again for the busy ones.
-	idleConns = 2048
+	// idleConns bounds what is kept for many hosts: a connection for each of
+	// 1,000, which is used again before it is the oldest. Each has two goroutines,
+	// whose stacks the garbage collector looks through every time: with twice as
+	// many, an event for 10,000 hosts took 28 MB more (tocsin bench run
+	// large-account).
+	idleConns = 1024
 	// idleTimeout also bounds how long a connection outlives a change of the
 	// host's address.
 	idleTimeout = 90 * time.Second
