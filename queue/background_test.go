@@ -2,6 +2,9 @@ package queue
 
 import (
 	"context"
+	"math"
+	"runtime/metrics"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -12,6 +15,9 @@ import (
 	"tocsin/schema"
 	"tocsin/servertest"
 )
+
+// idle is how long a processor is waited for where there is little to do.
+func idle() time.Duration { return 30 * time.Microsecond }
 
 // machine is one that handles so many messages a second, in the order in which
 // they come. It has a clock of its own.
@@ -65,7 +71,7 @@ func TestWhatCanWaitTakesWhatOthersLeave(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			m := &machine{background: newBackground(), capacity: c.capacity, now: time.Now(), ahead: c.ahead}
+			m := &machine{background: newBackground(idle), capacity: c.capacity, now: time.Now(), ahead: c.ahead}
 			m.background.lay(-c.ahead, m.now) // before there is anything that can wait
 			m.run(10*time.Second, c.others)   // until it knows the machine
 			m.late, m.others, m.done = 0, 0, 0
@@ -78,7 +84,7 @@ func TestWhatCanWaitTakesWhatOthersLeave(t *testing.T) {
 
 func TestWhatCanWaitFollowsTheMachine(t *testing.T) {
 	t.Parallel()
-	m := &machine{background: newBackground(), capacity: 4000, now: time.Now()}
+	m := &machine{background: newBackground(idle), capacity: 4000, now: time.Now()}
 	m.background.lay(0, m.now)
 	m.run(10*time.Second, 200)
 	for _, capacity := range []float64{800, 4000} { // something else begins, and ends
@@ -91,9 +97,62 @@ func TestWhatCanWaitFollowsTheMachine(t *testing.T) {
 	}
 }
 
+// Messages are handed out as soon as ever, but what is to be done then waits for
+// a processor, the longer the less is left of it.
+func TestWhatCanWaitLeavesTheProcessorToOthers(t *testing.T) {
+	t.Parallel()
+	for name, capacity := range map[string]float64{"a small machine": 800, "a large machine": 20_000} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			begun, began, now := 0.0, time.Now(), time.Now()
+			var waits []time.Duration
+			b := newBackground(func() time.Duration {
+				left := 1 - begun/capacity/now.Sub(began).Seconds()
+				begun, began = 0, now
+				waits = append(waits, time.Duration(float64(idle())/max(left, 0.001)))
+				return waits[len(waits)-1]
+			})
+			done, next := 0.0, now
+			run := func(duration time.Duration) {
+				done, waits = 0, nil
+				for end := now.Add(duration); now.Before(end); now = now.Add(time.Millisecond) {
+					b.lay(0, now)
+					for ; !next.After(now); done++ {
+						begun++
+						next = now.Add(b.turn(1, now))
+					}
+				}
+			}
+			run(10 * time.Second) // until it knows the machine
+			run(time.Minute)
+			require.GreaterOrEqual(t, done, 0.85*60*capacity)
+			slices.Sort(waits)
+			require.LessOrEqual(t, waits[len(waits)/2], processorTarget)
+			require.LessOrEqual(t, waits[len(waits)*9/10], 3*processorTarget)
+		})
+	}
+}
+
+func TestTheProcessorIsWaitedFor(t *testing.T) {
+	t.Parallel()
+	p := newProcessor()
+	buckets := []float64{math.Inf(-1), 0, 0.001, 0.003, math.Inf(1)}
+	since := func(counts ...uint64) time.Duration {
+		return p.since(&metrics.Float64Histogram{Counts: counts, Buckets: buckets})
+	}
+	require.Zero(t, since(0, 0, 0, 0))
+	require.Equal(t, 500*time.Microsecond, since(0, 7, 0, 0))
+	require.Equal(t, 2*time.Millisecond, since(0, 7, 3, 0), "those of before do not count")
+	require.Zero(t, since(0, 7, 3, 0), "nobody has waited")
+	require.Equal(t, 1375*time.Microsecond, since(1, 8, 4, 1))
+
+	this := newProcessor() // of the runtime that the tests run by
+	require.Greater(t, this.waited(), time.Duration(0))
+}
+
 func TestWhatCanWaitIsNeverForgotten(t *testing.T) {
 	t.Parallel()
-	b, now := newBackground(), time.Now()
+	b, now := newBackground(idle), time.Now()
 	b.lay(0, now)
 	overwhelmed := func(seconds int) (done int) {
 		next := now
@@ -112,7 +171,7 @@ func TestWhatCanWaitIsNeverForgotten(t *testing.T) {
 
 func TestNobodyWaitsForNobody(t *testing.T) {
 	t.Parallel()
-	b, now := newBackground(), time.Now()
+	b, now := newBackground(idle), time.Now()
 	q := &Queue{background: b}
 	require.Zero(t, q.Pace())
 	require.Zero(t, b.turn(1_000_000, now))
@@ -128,7 +187,7 @@ func TestNobodyWaitsForNobody(t *testing.T) {
 // known to be good.
 func TestOnlyARateThatIsUsedIsRaised(t *testing.T) {
 	t.Parallel()
-	b, now := newBackground(), time.Now()
+	b, now := newBackground(idle), time.Now()
 	for range 10_000 {
 		now = now.Add(10 * time.Millisecond)
 		b.lay(0, now)
@@ -140,7 +199,7 @@ func TestOnlyARateThatIsUsedIsRaised(t *testing.T) {
 func TestWhoGivesWayStopsWithItsWorker(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		b := newBackground()
+		b := newBackground(idle)
 		b.lay(0, time.Now())
 		b.giveWay(t.Context(), firstRate)
 		ctx, stop := context.WithTimeout(t.Context(), 10*time.Millisecond)

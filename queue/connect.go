@@ -57,7 +57,7 @@ func Connect(o Options) (*Queue, error) {
 	if (o.Cert == "") != (o.Key == "") {
 		return nil, errors.New("connect to NATS: a client certificate needs both a certificate and its key")
 	}
-	q := &Queue{log: o.Log, partitions: partitions(o.Partitions), background: newBackground()}
+	q := &Queue{log: o.Log, partitions: partitions(o.Partitions), background: newBackground(newProcessor().waited)}
 	q.unprepared.Store(&errNotLooked)
 	options := []nats.Option{
 		nats.Name(o.Name),
