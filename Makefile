@@ -9,7 +9,7 @@ SBOM    := github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod@v1.10.0
 
 PROMTOOL = $(or $(shell PATH="$$PATH:bin" command -v promtool),$(GO) run github.com/prometheus/prometheus/cmd/promtool@v0.316.0)
 
-.PHONY: run test bench chaos fuzz check rules build reproducible vulnerabilities sbom image clean
+.PHONY: run test bench bench-peers chaos fuzz check rules build reproducible vulnerabilities sbom image clean
 
 # Compiled without optimisation: on a new machine it is ready in half the time.
 run:
@@ -38,6 +38,14 @@ test: needs-redis-server needs-postfix needs-fakeroot needs-python3 needs-curl n
 # that have nothing else to do. BENCH=--compare=FILE, or names of scenarios.
 bench: needs-redis-server build
 	bin/tocsin bench run $(BENCH)
+
+# Our pushes, and beside them those of gorush, which is installed below bin as it is
+# released.
+GORUSH = github.com/appleboy/gorush@v1.22.0
+bench-peers: needs-redis-server build
+	go mod download $(GORUSH)
+	cd "$$(go list -m -f '{{.Dir}}' $(GORUSH))" && CGO_ENABLED=0 go build -o "$(CURDIR)/bin/gorush" .
+	PATH="$(CURDIR)/bin:$$PATH" bin/tocsin bench run pushes gorush $(BENCH)
 
 # Everything that can go wrong with servers, network, far ends and workers, one
 # fault at a time, under load, and what can go wrong with one server of each kind

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"os/exec"
 	"slices"
 	"time"
 )
@@ -14,14 +15,24 @@ type Scenario struct {
 	About   string             // what is measured, for people
 	Targets map[string]float64 // by figure: what it has to reach, or may not exceed
 
-	Slow  bool // not a part of the short form
-	Fresh bool // each run needs a site of its own, because one leaves something behind
+	Slow  bool   // not a part of the short form
+	Needs string // a program beside redis-server that has to be on the PATH; without it, not a part of the long form
+	Fresh bool   // each run needs a site of its own, because one leaves something behind
 
 	// Prepare seeds the people, starts the worker, and warms everything up.
 	Prepare func(ctx context.Context, s *Site) error
 	// Run measures once. Unless Fresh is set it is called several
 	// times on the same site.
 	Run func(ctx context.Context, s *Site) (Figures, error)
+}
+
+// Possible reports whether the program is there that the scenario needs.
+func (sc Scenario) Possible() bool {
+	if sc.Needs == "" {
+		return true
+	}
+	_, err := exec.LookPath(sc.Needs)
+	return err == nil
 }
 
 // Scenarios are all there are.
@@ -42,6 +53,7 @@ func Scenarios() []Scenario {
 		soak(),
 		letters(),
 		severalWorkers(),
+		gorush(),
 	}
 }
 
@@ -56,6 +68,9 @@ type Result struct {
 // Measure runs a scenario on a site of its own. told hears how it goes.
 func Measure(ctx context.Context, sc Scenario, o Options, told func(string)) (Result, error) {
 	result := Result{Scenario: sc.Name, About: sc.About, Targets: sc.Targets, Values: map[string][]float64{}}
+	if !sc.Possible() {
+		return result, fmt.Errorf("%s needs %s on the PATH; 'make bench-peers' installs and measures it", sc.Name, sc.Needs)
+	}
 	var site *Site
 	defer func() {
 		if site != nil {

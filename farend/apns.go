@@ -69,7 +69,7 @@ func NewAPNsWith(received *Log, options APNsOptions) (*APNs, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make provider key: %w", err)
 	}
-	secure, err := authority.serverTLS()
+	secure, err := authority.serverTLS("api.push.apple.com", "api.sandbox.push.apple.com")
 	if err != nil {
 		return nil, err
 	}

@@ -61,10 +61,11 @@ func (a *authority) pem() []byte {
 	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: a.certificate.Raw})
 }
 
-// serverTLS makes a server known as localhost, 127.0.0.1 and ::1.
-func (a *authority) serverTLS() (*tls.Config, error) {
+// serverTLS makes a server known as localhost, 127.0.0.1 and ::1, and by other
+// names that it stands for.
+func (a *authority) serverTLS(names ...string) (*tls.Config, error) {
 	template := certificateOf("localhost")
-	template.DNSNames = []string{"localhost"}
+	template.DNSNames = append(names, "localhost")
 	template.IPAddresses = []net.IP{net.IPv4(127, 0, 0, 1), net.IPv6loopback}
 	template.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}
 	certificate, err := a.issue(template)

@@ -110,7 +110,7 @@ func (c *benchRunCmd) write(std stdio, report bench.Report, before *bench.Report
 func (c *benchRunCmd) chosen() ([]bench.Scenario, error) {
 	all := bench.Scenarios()
 	if len(c.Scenarios) == 0 {
-		return slices.DeleteFunc(all, func(s bench.Scenario) bool { return s.Slow && !c.Long }), nil
+		return slices.DeleteFunc(all, func(s bench.Scenario) bool { return s.Slow && !c.Long || !s.Possible() }), nil
 	}
 	var chosen []bench.Scenario
 	for _, name := range c.Scenarios {

@@ -53,3 +53,15 @@ func TestBenchOfAnUnknownScenarioSaysWhereToLook(t *testing.T) {
 	require.Equal(t, exitUsage, code)
 	require.Contains(t, said, "tocsin bench ls")
 }
+
+func TestBenchOfAPeerThatIsNotThereSaysHowToGetIt(t *testing.T) {
+	t.Parallel()
+	path, err := program()
+	require.NoError(t, err)
+	run := exec.CommandContext(t.Context(), path, "bench", "run", "gorush")
+	run.Env = []string{"PATH="}
+	said, err := run.CombinedOutput()
+	require.Error(t, err)
+	require.Contains(t, string(said), "make bench-peers")
+	require.Contains(t, must(t, "", "bench", "ls"), "gorush")
+}
