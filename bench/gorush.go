@@ -185,31 +185,39 @@ func (s *Site) requestPushes(ctx context.Context, api string, n int) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(publishers)
 	for first := 0; first < n; first += each {
-		group.Go(func() error { return s.requestSome(ctx, api, min(each, n-first)) })
+		group.Go(func() error { return ask(ctx, api, s.gorushPushes(min(each, n-first))) })
 	}
 	return group.Wait()
 }
 
-func (s *Site) requestSome(ctx context.Context, api string, n int) error {
-	type push struct {
-		Tokens   []string       `json:"tokens"`
-		Platform int            `json:"platform"` // 1: iOS
-		ApnsID   string         `json:"apns_id"`
-		Topic    string         `json:"topic"`
-		PushType string         `json:"push_type"`
-		Title    string         `json:"title"`
-		Message  string         `json:"message"`
-		ThreadID string         `json:"thread-id"`
-		Data     map[string]any `json:"data"`
-	}
-	pushes, last := make([]push, n), s.published.Add(int64(n))
+// gorushPush is a notification of gorush's API.
+type gorushPush struct {
+	Tokens   []string       `json:"tokens"`
+	Platform int            `json:"platform"` // 1: iOS
+	ApnsID   string         `json:"apns_id"`
+	Topic    string         `json:"topic"`
+	PushType string         `json:"push_type"`
+	Title    string         `json:"title"`
+	Message  string         `json:"message"`
+	ThreadID string         `json:"thread-id"`
+	Data     map[string]any `json:"data"`
+}
+
+// gorushPushes are n pushes to devices of their own.
+func (s *Site) gorushPushes(n int) []gorushPush {
+	pushes, last := make([]gorushPush, n), s.published.Add(int64(n))
 	for i := range pushes {
-		pushes[i] = push{
-			Tokens: []string{fmt.Sprintf("%064x", i+1)}, Platform: 1, ApnsID: fmt.Sprintf("00000000-0000-4000-8000-%012x", last-int64(i)), Topic: s.at.Keys.Topic,
-			PushType: "alert", Title: "Harbour was redeployed", Message: "Environment: production", ThreadID: "stack/5999b763",
+		pushes[i] = gorushPush{
+			Tokens: []string{fmt.Sprintf("%064x", i+1)}, Platform: 1, Topic: s.at.Keys.Topic, PushType: "alert",
+			ApnsID: fmt.Sprintf("00000000-0000-4000-8000-%012x", last-int64(i)),
+			Title:  "Harbour was redeployed", Message: "Environment: production", ThreadID: "stack/5999b763",
 			Data: map[string]any{"type": sampleType, "account": "ios-0", "time": time.Now().UTC().Format(time.RFC3339)},
 		}
 	}
+	return pushes
+}
+
+func ask(ctx context.Context, api string, pushes []gorushPush) error {
 	body, err := json.Marshal(map[string]any{"notifications": pushes})
 	if err != nil {
 		return fmt.Errorf("encode pushes: %w", err)

@@ -31,7 +31,7 @@ type background struct {
 	rate  float64 // deliveries a second
 	found bool    // rate has been too much once
 	round round
-	late  float64   // of the round before
+	late  float64   // how late others were in the round before; 1: as late as they may be
 	next  time.Time // when the next may begin
 }
 
@@ -90,9 +90,10 @@ func (b *background) lay(age time.Duration, now time.Time) {
 	}
 }
 
-// judge sets the rate by how far the delay is from its target and by how much it
-// has grown, as PIE does in routers (RFC 8033, section 4.2). A rate that was not
-// used is not raised: that nobody had to wait beside less says nothing about more.
+// judge sets the rate by how far others are from being as late as they may be, and
+// by how much later they have become, as PIE does in routers (RFC 8033, section
+// 4.2). A rate that was not used is not raised: that nobody had to wait beside less
+// says nothing about more.
 func (b *background) judge(now time.Time) {
 	late := float64(b.round.delay)/float64(target) + float64(b.processor())/float64(processorTarget)
 	off, grown := late-1, late-b.late
