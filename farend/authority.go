@@ -65,7 +65,7 @@ func (a *authority) pem() []byte {
 // names that it stands for.
 func (a *authority) serverTLS(names ...string) (*tls.Config, error) {
 	template := certificateOf("localhost")
-	template.DNSNames = append(names, "localhost")
+	template.DNSNames = append([]string{"localhost"}, names...)
 	template.IPAddresses = []net.IP{net.IPv4(127, 0, 0, 1), net.IPv6loopback}
 	template.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}
 	certificate, err := a.issue(template)
