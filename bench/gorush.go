@@ -43,20 +43,11 @@ func gorush() Scenario {
 			if err != nil {
 				return nil, err
 			}
-			counts, err := s.sink.Counts(ctx)
-			if err != nil {
-				return nil, err
+			f := Figures{"memory gorush": float64(held) / 1e6}
+			for _, name := range []string{"cpu gorush", "cpu sink", "cpu producer"} {
+				f[name] = used[name]
 			}
-			seen := counts["ios"]
-			return Figures{
-				"throughput":    float64(n) / seen.Last.Sub(began).Seconds(),
-				"cpu gorush":    used["cpu gorush"],
-				"cpu sink":      used["cpu sink"],
-				"cpu producer":  used["cpu producer"],
-				"memory gorush": float64(held) / 1e6,
-				"delivered":     float64(seen.Delivered),
-				"duplicates":    float64(seen.Repeated),
-			}, nil
+			return f, s.noteArrivals(ctx, f, n, "ios", began)
 		},
 	}
 }
@@ -106,12 +97,7 @@ func (s *Site) startGorush(ctx context.Context) (api string, err error) {
 	}
 	go p.discard(p.said)
 	api = "http://127.0.0.1:" + port
-	for deadline := time.Now().Add(10 * time.Second); !answers(ctx, api+"/healthz"); time.Sleep(20 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			return "", fmt.Errorf("gorush does not come up on port %s%s", port, p.lastWords())
-		}
-	}
-	return api + "/api/push", nil
+	return api + "/api/push", p.comesUp("gorush", port, func() bool { return answers(ctx, api+"/healthz") })
 }
 
 func answers(ctx context.Context, address string) bool {

@@ -71,11 +71,17 @@ func (s *Site) burstOf(ctx context.Context, f Figures, n int, people []account) 
 	if err != nil {
 		return err
 	}
+	return s.noteArrivals(ctx, f, n, people[0].class, began)
+}
+
+// noteArrivals notes what a class of the sink has got of the n deliveries that
+// were asked for since began.
+func (s *Site) noteArrivals(ctx context.Context, f Figures, n int, class string, began time.Time) error {
 	counts, err := s.sink.Counts(ctx)
 	if err != nil {
 		return err
 	}
-	seen := counts[people[0].class]
+	seen := counts[class]
 	f["throughput"] = float64(n) / seen.Last.Sub(began).Seconds()
 	f["delivered"], f["duplicates"] = float64(seen.Delivered), float64(seen.Repeated)
 	return nil

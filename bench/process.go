@@ -61,6 +61,16 @@ func (p *process) introduce(where any) error {
 	return nil
 }
 
+// comesUp waits until the program is ready at its port.
+func (p *process) comesUp(program, port string, ready func() bool) error {
+	for deadline := time.Now().Add(10 * time.Second); !ready(); time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			return fmt.Errorf("%s does not come up on port %s%s", program, port, p.lastWords())
+		}
+	}
+	return nil
+}
+
 // discard keeps the process from blocking on a full pipe.
 func (p *process) discard(out io.Reader) {
 	defer close(p.exited)

@@ -11,7 +11,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"sync/atomic"
-	"time"
 
 	"go.uber.org/zap"
 
@@ -132,11 +131,8 @@ func (s *Site) startRedis(ctx context.Context) error {
 		return err
 	}
 	s.onClose(func() { _ = client.Close() })
-	for deadline := time.Now().Add(10 * time.Second); client.Ping(ctx).Err() != nil; {
-		if time.Now().After(deadline) {
-			return fmt.Errorf("redis-server does not come up on port %s%s", port, p.lastWords())
-		}
-		time.Sleep(20 * time.Millisecond)
+	if err := p.comesUp("redis-server", port, func() bool { return client.Ping(ctx).Err() == nil }); err != nil {
+		return err
 	}
 	keys, err := prefs.ParseKeys(s.key)
 	if err != nil {
