@@ -17,6 +17,7 @@ func endpointBack() Scenario {
 		About:   "an endpoint answers 503 while deliveries to it pile up, and then takes 5 ms for each; p50 and p99 are those of 200 healthy events a second beside it",
 		Targets: map[string]float64{"times p99": 1.5},
 		Slow:    true, Fresh: true,
+		Patience: 7 * time.Minute, // an open breaker waits for five minutes, 20 % more at most, before it tries again
 		Prepare: func(ctx context.Context, s *Site) error {
 			return s.beginBeside(ctx, healthy, down, sink.Behaviour{Status: http.StatusServiceUnavailable},
 				"--retry-initial", "1s", "--retry-max", "30s")

@@ -103,9 +103,8 @@ func (s *Site) publish(ctx context.Context, id int, account string) error {
 	return err
 }
 
-// patience is how long nothing may arrive before the rest counts as lost:
-// longer than a message stays with a worker that has died.
-const patience = 75 * time.Second
+// usualPatience is longer than a message stays with a worker that has died.
+const usualPatience = 75 * time.Second
 
 // arrived waits until the classes have n deliveries together, and returns what
 // each has then. More than n, or fewer for too long, is an error.
@@ -126,7 +125,7 @@ func (s *Site) arrived(ctx context.Context, n int, classes ...string) (map[strin
 			return nil, fmt.Errorf("%d deliveries arrived of %d that were made", delivered, n)
 		case delivered > before:
 			before, since = delivered, time.Now()
-		case time.Since(since) > patience:
+		case time.Since(since) > s.patience:
 			return nil, fmt.Errorf("lost %d of %d deliveries: nothing arrives any more%s",
 				n-delivered, n, s.processes["worker"].lastWords())
 		}
@@ -150,7 +149,7 @@ func (s *Site) settled(ctx context.Context) error {
 		if !waiting {
 			return nil
 		}
-		if time.Since(since) > patience {
+		if time.Since(since) > s.patience {
 			return errors.New("deliveries wait for their first attempt, and none is made")
 		}
 	}

@@ -104,7 +104,7 @@ func (s *Site) park(ctx context.Context, down []account) (wanted int, err error)
 		if now := int(backlog.Parked["webhook"]); now > parked { //nolint:gosec // a count
 			parked, since = now, time.Now()
 		}
-		if time.Since(since) > patience {
+		if time.Since(since) > s.patience {
 			return wanted, fmt.Errorf("%d deliveries should be parked, and %d are", wanted, parked)
 		}
 	}

@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -18,6 +19,8 @@ type Scenario struct {
 	Slow  bool   // not a part of the short form
 	Needs string // a program beside redis-server that has to be on the PATH; without it, not a part of the long form
 	Fresh bool   // each run needs a site of its own, because one leaves something behind
+
+	Patience time.Duration // how long nothing may arrive before the rest counts as lost; zero: usualPatience
 
 	// Prepare seeds the people, starts the worker, and warms everything up.
 	Prepare func(ctx context.Context, s *Site) error
@@ -107,6 +110,7 @@ func prepared(ctx context.Context, sc Scenario, o Options) (*Site, error) {
 	if err != nil {
 		return nil, err
 	}
+	site.patience = cmp.Or(sc.Patience, usualPatience)
 	if err := sc.Prepare(ctx, site); err != nil {
 		site.Close()
 		return nil, err

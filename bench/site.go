@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"sync/atomic"
+	"time"
 
 	"go.uber.org/zap"
 
@@ -22,12 +23,13 @@ import (
 // Site is an installation that is measured: servers with nothing in them, far
 // ends, and a worker.
 type Site struct {
-	options Options
-	dir     string
-	key     string // of the credentials in Redis
-	at      sink.Addresses
-	natsURL string
-	redis   string
+	options  Options
+	patience time.Duration // of the scenario
+	dir      string
+	key      string // of the credentials in Redis
+	at       sink.Addresses
+	natsURL  string
+	redis    string
 
 	processes map[string]*process // by the names that figures have
 	queue     *queue.Queue        // of the producer
