@@ -167,6 +167,19 @@ func TestAChannelIsPausedAndResumed(t *testing.T) {
 	require.Equal(t, http.StatusForbidden, answer.StatusCode)
 }
 
+// The page comes anew every ten seconds, also to who has no mouse.
+func TestTheKeyboardStaysWhereItIs(t *testing.T) {
+	t.Parallel()
+	i := install(t, opsKeys)
+	i.hour()
+	b := i.browser(operateKey)
+	b.Do(chromedp.Navigate(i.url+"/ops/fleet"), chromedp.Focus(chromedp.CSS("#pause-webhook")),
+		chromedp.Evaluate[chromedp.Void](`document.querySelector("#fleet").old = true; undefined`))
+	b.Until(`document.querySelector("#fleet") && !document.querySelector("#fleet").old`)
+	b.Until(`document.activeElement?.id == "pause-webhook"`)
+	b.Until(`[...document.querySelectorAll("#fleet :is(a, button, summary)")].every(stop => stop.id || stop.closest("details form"))`)
+}
+
 func TestEndpointsThatDoNotWork(t *testing.T) {
 	t.Parallel()
 	i := install(t, opsKeys)

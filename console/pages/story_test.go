@@ -69,6 +69,26 @@ func (i *installation) arrived(path string, n int) farend.Received {
 	}
 }
 
+// What is asked for from time to time comes in the place of what somebody reads.
+func TestWhatIsReadStaysOpen(t *testing.T) {
+	t.Parallel()
+	i := install(t, publicly{})
+	b := i.browser(chromedp.Navigate(i.link("ada")))
+	i.target("ada", "webhook", "main", map[string]string{"url": i.hook.URL() + "/hook", "secret": hookSecret})
+	i.hook.Answer("/hook", farend.HookAnswer{}, farend.HookAnswer{}, farend.HookAnswer{Delay: 10 * time.Second})
+	i.publish("job.fail", "1")
+	i.settled("ada", 2)
+	b.Do(chromedp.Navigate(i.url+"/settings/ada/deliveries"), click(".ways li:nth-child(2) form button"))
+	b.Until(`document.querySelector(".stories details")`) // sent again, and so there is more to tell
+	i.publish("job.backon", "2")
+	i.arrived("/hook", 3) // and is not answered yet
+	b.Do(chromedp.Navigate(i.url + "/settings/ada/deliveries"))
+	b.Do(chromedp.Focus(chromedp.CSS(".stories details summary")), chromedp.KeyEvent(kb.Enter))
+	b.Until(`document.querySelector(".stories details[open]") && document.querySelector("#stories[hx-get]")`)
+	b.Until(`!document.querySelector("#stories[hx-get]")`) // it came anew: nothing is under way any more
+	b.Until(`document.activeElement?.matches(".stories details[open] > summary")`)
+}
+
 func TestAPersonDecides(t *testing.T) {
 	t.Parallel()
 	i := install(t, publicly{})

@@ -63,6 +63,16 @@ document.addEventListener("change", (event) => {
   if (name) for (const box of event.target.form.querySelectorAll(`input[type=checkbox][name="${name}"]`)) box.checked = event.target.checked;
 });
 
+// What comes in the place of something has its details closed. Those that somebody
+// has opened stay open, as htmx keeps the focus on what has the same id.
+document.addEventListener("htmx:beforeSwap", ({ detail }) => {
+  if (!detail.shouldSwap) return;
+  const opened = [...detail.target.querySelectorAll("details[id][open]")].map((details) => details.id);
+  document.addEventListener("htmx:afterSwap", () => {
+    for (const id of opened) document.getElementById(id)?.setAttribute("open", "");
+  }, { once: true });
+});
+
 // What is asked for from time to time does not replace a form that is open.
 document.addEventListener("htmx:beforeRequest", (event) => {
   const elt = event.detail.elt;
