@@ -69,24 +69,24 @@ func (i *installation) arrived(path string, n int) farend.Received {
 	}
 }
 
-// What is asked for from time to time comes in the place of what somebody reads.
+// What is sent again, and asked for until it has arrived, comes in the place of
+// what somebody reads.
 func TestWhatIsReadStaysOpen(t *testing.T) {
 	t.Parallel()
 	i := install(t, publicly{})
-	b := i.browser(chromedp.Navigate(i.link("ada")))
 	i.target("ada", "webhook", "main", map[string]string{"url": i.hook.URL() + "/hook", "secret": hookSecret})
-	i.hook.Answer("/hook", farend.HookAnswer{}, farend.HookAnswer{}, farend.HookAnswer{Delay: 10 * time.Second})
+	i.hook.Answer("/hook", farend.HookAnswer{}, farend.HookAnswer{}, farend.HookAnswer{Delay: 3 * time.Second}) // the page asks every two
 	i.publish("job.fail", "1")
 	i.settled("ada", 2)
-	b.Do(chromedp.Navigate(i.url+"/settings/ada/deliveries"), click(".ways li:nth-child(2) form button"))
-	b.Until(`document.querySelector(".stories details")`) // sent again, and so there is more to tell
-	i.publish("job.backon", "2")
-	i.arrived("/hook", 3) // and is not answered yet
-	b.Do(chromedp.Navigate(i.url + "/settings/ada/deliveries"))
-	b.Do(chromedp.Focus(chromedp.CSS(".stories details summary")), chromedp.KeyEvent(kb.Enter))
-	b.Until(`document.querySelector(".stories details[open]") && document.querySelector("#stories[hx-get]")`)
-	b.Until(`!document.querySelector("#stories[hx-get]")`) // it came anew: nothing is under way any more
-	b.Until(`document.activeElement?.matches(".stories details[open] > summary")`)
+	b := i.browser(chromedp.Navigate(i.link("ada")), chromedp.Navigate(i.url+"/settings/ada/deliveries"))
+	again := click(".ways li:nth-child(2) form button")
+	b.Do(again)
+	b.says(".ways li:nth-child(2) summary", "All 3 entries")
+	b.Do(chromedp.Focus(chromedp.CSS(".ways summary")), chromedp.KeyEvent(kb.Enter))
+	b.Until(`document.querySelector(".ways details[open]")`)
+	b.Do(again, chromedp.Evaluate[chromedp.Void](`document.querySelector(".ways summary").focus(); undefined`))
+	b.says(".ways details[open] > summary", "All 5 entries")
+	b.Until(`document.activeElement?.matches(".ways details[open] > summary")`)
 }
 
 func TestAPersonDecides(t *testing.T) {
