@@ -92,23 +92,16 @@ func within(wait time.Duration, done <-chan struct{}) bool {
 
 var errDrained = errors.New("the drain time is over")
 
-// run is the only place that starts goroutines for messages.
+// run pulls messages and has them handled until stop is done, and returns when
+// none is in hand any more.
 func (l lane) run(stop, work context.Context) {
-	var hands sync.WaitGroup
-	defer hands.Wait()
-	idle := make(chan *nats.Msg)
-	defer close(idle)
-	closed := make(chan struct{})
-	defer close(closed)
-	slots := newSlots(l.slots)
-	// A goroutine that has handled a message waits for another one: a new one
-	// would have to grow its stack again, which is 6 % of what a delivery costs.
-	handleAll := func(msg *nats.Msg) {
-		for more := true; more; msg, more = <-idle {
-			l.hold(stop, work, closed, msg)
-			slots.release(1)
-		}
+	slots, closed := newSlots(l.slots), make(chan struct{})
+	hands := &hands{
+		handle: func(msg *nats.Msg) { l.hold(stop, work, closed, msg) },
+		freed:  func() { slots.release(1) },
 	}
+	defer hands.end()
+	defer close(closed)
 	outages := outage()
 	ensured := false
 	for stop.Err() == nil {
@@ -117,13 +110,7 @@ func (l lane) run(stop, work context.Context) {
 			err = l.ensureConsumer(stop)
 		}
 		if err == nil {
-			err = l.pull(stop, slots, func(msg *nats.Msg) {
-				select {
-				case idle <- msg:
-				default:
-					hands.Go(func() { handleAll(msg) })
-				}
-			})
+			err = l.pull(stop, slots, hands.take)
 		}
 		if err == nil {
 			outages.Reset()
